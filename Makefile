@@ -1,0 +1,51 @@
+# Rushcart. `make` lists the targets.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench loadtest soak lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Make .venv with the locked packages (the other targets call it first)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Rushcart needs Python 3.11 or newer; found: $$(python3 --version)"; exit 1; }
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: install ## Start everything on this machine: Postgres, Valkey, API, worker, sandbox provider
+	@exec $(BIN)/rushcart run
+
+test: install ## Run all tests on real Postgres and Valkey
+	$(BIN)/pytest
+
+check: install ## Lint, types, tidy rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_tidy.py
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: install ## Measure: requests/s, p50, p99 and the ratio to an echo
+	$(BIN)/python -m loadtest.bench
+
+loadtest: install ## Locust, headless: 1,000 mixed requests/s for a minute, HTML report
+	$(BIN)/python -m loadtest.run
+
+soak: install ## Ten minutes of load; memory must not grow
+	$(BIN)/python -m loadtest.soak
+
+lock: install ## Pin the newest allowed packages with hashes
+	$(BIN)/pip-compile -q -U --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --allow-unsafe --strip-extras -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q -U --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --allow-unsafe --strip-extras --extra dev -o requirements-dev.lock pyproject.toml
+
+clean: ## Remove what the other targets made (not the data in .data)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""Rushcart: prices a cart, takes the order, takes the money, gives it back."""

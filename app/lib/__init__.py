@@ -1,0 +1,1 @@
+"""What every capability shares and none owns: errors, ids, clock, money, connections, HTTP."""
