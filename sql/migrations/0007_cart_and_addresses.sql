@@ -1,0 +1,33 @@
+-- migrate:up
+-- What a buyer keeps: the cart and the addresses; and whom nothing is sent to.
+
+CREATE TABLE cart_entry (
+    buyer_id   text NOT NULL,
+    sku_id     text NOT NULL REFERENCES sku,
+    quantity   integer NOT NULL CHECK (quantity > 0),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (buyer_id, sku_id)
+);
+
+CREATE TABLE address (
+    address_id bigint PRIMARY KEY,
+    buyer_id   text NOT NULL,
+    name       text NOT NULL,
+    phone      text NOT NULL,
+    country    text NOT NULL,
+    region     text NOT NULL,
+    city       text NOT NULL,
+    street     text NOT NULL,
+    postcode   text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX address_buyer ON address (buyer_id, address_id);
+
+CREATE TABLE blocked_address (
+    kind       text NOT NULL CHECK (kind IN ('phone', 'region', 'buyer')),
+    value      text NOT NULL,
+    reason     text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (kind, value)
+);
