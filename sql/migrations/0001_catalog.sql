@@ -46,3 +46,6 @@ CREATE TABLE sku (
 );
 CREATE INDEX sku_item ON sku (item_id);
 CREATE INDEX sku_version ON sku (version);
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -59,3 +59,6 @@ CREATE TABLE flash_sale_item (
     pool_id       bigint NOT NULL REFERENCES stock_pool,
     PRIMARY KEY (activity_id, sku_id)
 );
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -53,3 +53,6 @@ CREATE TABLE coupon (
 ) WITH (fillfactor = 80);
 CREATE INDEX coupon_buyer ON coupon (buyer_id, coupon_id);
 CREATE INDEX coupon_order ON coupon (order_id) WHERE order_id IS NOT NULL;
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -113,3 +113,6 @@ CREATE TABLE pay_order (
         WHEN 'PART_REFUNDED' THEN refunded_minor > 0 AND refunded_minor < amount_minor
         ELSE refunded_minor = 0 END)
 ) WITH (fillfactor = 85);
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

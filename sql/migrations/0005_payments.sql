@@ -75,3 +75,6 @@ CREATE TABLE ledger_entry (
     created_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (posting_kind, posting_id, account)
 );
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -45,3 +45,6 @@ CREATE TABLE node_lease (
     holder     uuid NOT NULL,
     expires_at timestamptz NOT NULL
 );
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -31,3 +31,6 @@ CREATE TABLE blocked_address (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (kind, value)
 );
+
+-- migrate:down
+-- Forward only: what a migration made is changed by a later one.

@@ -1,0 +1,1 @@
+"""Running Rushcart on one machine: its own Postgres and Valkey, and the processes that use them."""
