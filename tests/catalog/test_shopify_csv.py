@@ -60,9 +60,11 @@ def test_variants_on_several_rows_become_one_item_that_inherits_the_first_rows_c
         export(
             {
                 "handle": "tea", "title": "Green Tea", "type": "Tea",
-                "product_category": "Food & Drink > Tea", "published": "true", "option1_name": "Size", "option1_value": "S", "option2_name": "Tin",
+                "product_category": "Food & Drink > Tea", "published": "true",
+                "option1_name": "Size", "option1_value": "S", "option2_name": "Tin",
                 "option2_value": "Red", "variant_sku": "T-S", "variant_grams": "250",
-                "variant_inventory_qty": "12", "variant_price": "100.00", "variant_compare_at_price": "120.00", "status": "active",
+                "variant_inventory_qty": "12", "variant_price": "100.00",
+                "variant_compare_at_price": "120.00", "status": "active",
             },
             {
                 "handle": "tea", "option1_value": "L", "option2_value": "Blue", "variant_sku": "T-L",
@@ -83,16 +85,12 @@ def test_variants_on_several_rows_become_one_item_that_inherits_the_first_rows_c
             skus=[
                 ImportedSku(
                     2,
-                    SkuDocument(
-                        "T-S", {"CNY": PriceDocument(10000, 12000)}, {"Size": "S", "Tin": "Red"}, 250
-                    ),
+                    SkuDocument("T-S", small, {"Size": "S", "Tin": "Red"}, 250),
                     12,
                 ),
                 ImportedSku(
                     3,
-                    SkuDocument(
-                        "T-L", {"CNY": PriceDocument(18000, 18000)}, {"Size": "L", "Tin": "Blue"}, 501
-                    ),
+                    SkuDocument("T-L", large, {"Size": "L", "Tin": "Blue"}, 501),
                     0,
                 ),
             ],
