@@ -1,1 +1,1 @@
-"""What every capability shares and none owns: errors, ids, clock, money, connections, HTTP."""
+"""What every capability shares and none owns: errors, ids, clock, connections, HTTP."""

@@ -6,10 +6,10 @@
 
 -- Only effects are kept: a refused call leaves no row here.
 CREATE TABLE idempotency (
-    digest       uuid PRIMARY KEY,          -- of (call, caller, key): app/lib/idempotency.py
+    digest       bytea PRIMARY KEY,         -- 16 bytes of (call, caller, key): app/lib/idempotency.py
     call         text NOT NULL,
     caller_id    text NOT NULL,
-    request_hash uuid NOT NULL,             -- of the content as decoded
+    request_hash bytea NOT NULL,            -- 16 bytes of the content as decoded
     status       smallint NOT NULL,
     response     bytea NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now()

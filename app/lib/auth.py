@@ -1,0 +1,117 @@
+"""Who is it: bearer tokens (JWT) and the roles in them; and how often one caller may call.
+
+HS256 with the configured secret by default; EdDSA, RS256 and ES256 through a JWKS address. A token that was
+verified once is remembered until it expires, since verifying costs more than pricing a cart.
+"""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+import msgspec
+
+from app.lib.clock import Clock
+from app.lib.errors import Forbidden, TooManyRequests, Unauthorized
+from app.settings import Settings
+
+ROLES = frozenset({"buyer", "merchant", "op", "service"})
+# Verified tokens kept per process: about 500 bytes each, so 25 MB when full; then they are all forgotten.
+TOKENS_MAX = 50_000
+# Callers whose rate is watched per process; when full, all are forgotten and start with a full bucket.
+BUCKETS_MAX = 100_000
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """Who calls. `shop_id` is set for merchants only."""
+
+    sub: str
+    role: str
+    shop_id: str | None = None
+
+    def require(self, *roles: str) -> Caller:
+        """Raises Forbidden when the caller has none of the roles."""
+        if self.role not in roles:
+            raise Forbidden(f"role {self.role} may not call this; needed: {' or '.join(roles)}")
+        return self
+
+    def require_shop(self, shop_id: str) -> None:
+        """Raises Forbidden when a merchant touches another shop than its own."""
+        if self.role == "merchant" and self.shop_id != shop_id:
+            raise Forbidden("a merchant may change its own shop only")
+
+
+class Authenticator:
+    """Turns an Authorization header into a Caller."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._secret = settings.jwt_secret
+        self._algorithms = list(settings.jwt_algorithms)
+        self._jwks = jwt.PyJWKClient(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        self._clock = clock
+        self._verified: dict[str, tuple[Caller, float]] = {}
+
+    def caller(self, header: str | None) -> Caller:
+        """Raises Unauthorized when the header is missing, malformed, forged or expired."""
+        if header is None:
+            raise Unauthorized("send Authorization: Bearer <token>")
+        known = self._verified.get(header)
+        if known is not None and known[1] > time.time():
+            return known[0]
+        return self._verify(header)
+
+    def _verify(self, header: str) -> Caller:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("send Authorization: Bearer <token>")
+        try:
+            key = self._jwks.get_signing_key_from_jwt(token).key if self._jwks else self._secret
+            claims = jwt.decode(
+                token, key, algorithms=self._algorithms, options={"require": ["exp", "sub"], "verify_aud": False}
+            )
+        except jwt.PyJWTError as error:
+            raise Unauthorized(f"the token is not valid: {error}") from None
+        sub, role, shop_id = claims["sub"], claims.get("role"), claims.get("shop_id")
+        if not isinstance(sub, str) or not 1 <= len(sub) <= 64 or not sub.isprintable():
+            raise Unauthorized("the token's sub must be 1 to 64 printable characters")
+        if role not in ROLES or (role == "merchant" and not isinstance(shop_id, str)):
+            raise Unauthorized("the token's role must be buyer, merchant (with shop_id), op or service")
+        caller = Caller(sub, role, shop_id if role == "merchant" else None)
+        if len(self._verified) >= TOKENS_MAX:
+            self._verified.clear()
+        self._verified[header] = (caller, float(claims["exp"]))
+        return caller
+
+
+def make_token(settings: Settings, *, sub: str, role: str, shop_id: str | None = None, ttl_s: int = 86_400) -> str:
+    """A signed token, for tests, the tour and operators."""
+    claims: dict[str, object] = {"sub": sub, "role": role, "exp": int(time.time()) + ttl_s}
+    if shop_id is not None:
+        claims["shop_id"] = shop_id
+    return jwt.encode(claims, settings.jwt_secret, algorithm="HS256")
+
+
+class RateLimiter:
+    """A token bucket per caller, in this process: no I/O on the hottest calls."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._buckets: dict[str, list[float]] = {}
+
+    def take(self, caller_key: str) -> None:
+        """Raises TooManyRequests with `retry_after_s` when the caller's bucket is empty."""
+        now = time.monotonic()
+        bucket = self._buckets.get(caller_key)
+        if bucket is None:
+            if len(self._buckets) >= BUCKETS_MAX:
+                self._buckets.clear()
+            self._buckets[caller_key] = [self._burst - 1.0, now]
+            return
+        tokens = min(self._burst, bucket[0] + (now - bucket[1]) * self._per_s)
+        bucket[1] = now
+        if tokens < 1.0:
+            bucket[0] = tokens
+            wait_s = (1.0 - tokens) / self._per_s
+            raise TooManyRequests(f"slow down: {self._per_s:g} calls a second", retry_after_s=int(wait_s) + 1)
+        bucket[0] = tokens - 1.0

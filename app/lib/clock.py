@@ -1,0 +1,36 @@
+"""The clock, injected wherever time decides something, so that tests can move it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time in UTC."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class OffsetClock:
+    """The system's clock, moved by `offset`: what tests and `RUSHCART_CLOCK_OFFSET_S` use."""
+
+    def __init__(self, offset: timedelta = timedelta()) -> None:
+        self.offset = offset
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def advance(self, by: timedelta) -> None:
+        self.offset += by
+
+
+def monotonic_ms() -> int:
+    """For measuring how long something took; never for deciding what time it is."""
+    return time.monotonic_ns() // 1_000_000

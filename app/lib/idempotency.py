@@ -1,0 +1,84 @@
+"""One Idempotency-Key, one effect.
+
+A key's scope is the call and the caller. What a call did is remembered in the same transaction as its effect,
+with the answer, so that a repeat gets the same status and body; a refusal rolls back and is judged anew.
+Two calls with one key at the same moment: the unique index makes the second wait for the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+
+import msgspec
+
+from app.lib.errors import IdempotencyKeyReused, InvalidRequest
+from app.lib.postgres import Connection, Pool, transaction
+from app.lib.sql import load
+
+sql = load("idempotency")
+
+KEY_LENGTH_MAX = 255
+_encode = msgspec.json.Encoder().encode
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a call answers: `body` is JSON."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class Once(msgspec.Struct, frozen=True, gc=False):
+    """One call that must count once: its identity and its content."""
+
+    call: str
+    caller_id: str
+    digest: bytes
+    request_hash: bytes
+
+
+def identify(call: str, caller_id: str, key: str | None, content: object) -> Once:
+    """The identity of a call. `content` is the decoded request. Raises InvalidRequest without a proper key."""
+    if key is None:
+        raise InvalidRequest("the header Idempotency-Key is required", code="idempotency_key_missing")
+    if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        raise InvalidRequest(
+            "the Idempotency-Key must be 1 to 255 printable characters", code="idempotency_key_invalid"
+        )
+    return Once(call, caller_id, key_digest(call, caller_id, key), content_hash(content))
+
+
+def key_digest(call: str, caller_id: str, key: str) -> bytes:
+    """16 bytes that stand for (call, caller, key); the parts cannot run into each other."""
+    return blake2b(f"{call}\0{caller_id}\0{key}".encode(), digest_size=16).digest()
+
+
+def content_hash(content: object) -> bytes:
+    """16 bytes of the content as decoded: spacing and the order of keys do not matter."""
+    return blake2b(_encode(content), digest_size=16).digest()
+
+
+async def run_once(pool: Pool, once: Once, effect: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+    """Run `effect` in a transaction, or give the answer that the same call got before.
+
+    Raises IdempotencyKeyReused when the key came with other content, and whatever `effect` raises (then
+    nothing is remembered).
+    """
+    async with transaction(pool) as connection:
+        taken = await connection.fetchval(
+            sql.take_key, once.digest, once.call, once.caller_id, once.request_hash
+        )
+        if taken is None:
+            return _replay(await connection.fetchrow(sql.read_key, once.digest), once)
+        answer = await effect(connection)
+        await connection.execute(sql.keep_answer, once.digest, answer.status, answer.body)
+        return answer
+
+
+def _replay(row: object, once: Once) -> Answer:
+    assert row is not None, "a key that could not be taken must be there to read"
+    if row["request_hash"] != once.request_hash:  # type: ignore[index]
+        raise IdempotencyKeyReused("use a new key for a new request")
+    return Answer(row["status"], row["response"], replayed=True)  # type: ignore[index]

@@ -1,0 +1,117 @@
+"""Settings: from the environment, else from the installation in the data folder, else the demo's.
+
+`RUSHCART_<FIELD>` sets a field; `DATABASE_URL` and `REDIS_URL` keep their usual names. `rushcart run` writes
+the installation file, so that `rushcart token --data-dir DIR` speaks to what runs there. In production mode
+(`RUSHCART_ENV=production`) the demo's secrets are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+# Marked as such, and refused in production mode.
+DEMO_JWT_SECRET = "demo-jwt-secret-not-for-production"  # noqa: S105 - the demo's, refused in production
+DEMO_EVENT_SECRET = "demo-event-secret-not-for-production"  # noqa: S105 - the demo's
+DEMO_PROVIDER_API_KEY = "demo-provider-key-not-for-production"
+INSTALLATION_FILE = "installation.json"
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be configured, with the reason of each default beside it."""
+
+    env: str = "demo"  # demo | production
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: str = ".data"
+    database_url: str = ""
+    redis_url: str = ""
+    public_url: str = ""  # where clients and providers reach the API; default http://host:port
+    log_level: str = "info"
+
+    # Who is it.
+    jwt_secret: str = DEMO_JWT_SECRET
+    jwt_algorithms: tuple[str, ...] = ("HS256",)
+    jwt_jwks_url: str = ""
+    event_secrets: tuple[str, ...] = (DEMO_EVENT_SECRET,)  # several while rotating
+
+    # Providers.
+    sandbox_url: str = "http://127.0.0.1:8001"
+    sandbox_api_key: str = DEMO_PROVIDER_API_KEY
+    sandbox_manual_capture: bool = False
+
+    # Time.
+    pay_timeout_s: int = 900  # 15 minutes, what malls give a buyer to pay
+    pay_timeout_authorized_s: int = 86_400  # an authorization waits for its capture this long
+    quote_ttl_s: int = 300
+    clock_offset_s: float = 0.0  # tests move time with it
+
+    # Connections. Two cores: more backends than this only queue in Postgres.
+    postgres_pool_max: int = 12
+    redis_pool_max: int = 64
+    statement_timeout_ms: int = 5_000  # a statement of ours that takes longer is ill
+
+    # The committer (app/checkout/commit.py; measured in docs/performance.md).
+    batch_size_max: int = 128
+    lanes_max: int = 2
+    backlog_max: int = 4_096
+
+    # Rate limit per buyer and process: a bucket of `burst` calls, refilled at `per_s`; a person taps less than
+    # ten times a second, an app that retries in a loop is stopped.
+    rate_limit_per_s: float = 100.0
+    rate_limit_burst: int = 200
+
+    def base_url(self) -> str:
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    def check(self) -> None:
+        """Refuse to start on what would be unsafe or cannot work. Raises SystemExit with what to do."""
+        if not self.database_url or not self.redis_url:
+            raise SystemExit(
+                "No database: set DATABASE_URL and REDIS_URL, or start everything with `rushcart run` "
+                f"and name its folder with --data-dir (looked into {self.data_dir})."
+            )
+        if self.env not in ("demo", "production"):
+            raise SystemExit(f"RUSHCART_ENV is {self.env!r}; it can be demo or production.")
+        if self.env == "production":
+            self._check_production()
+
+    def _check_production(self) -> None:
+        demo = {
+            "RUSHCART_JWT_SECRET": not self.jwt_jwks_url and self.jwt_secret == DEMO_JWT_SECRET,
+            "RUSHCART_EVENT_SECRETS": DEMO_EVENT_SECRET in self.event_secrets,
+            "RUSHCART_SANDBOX_API_KEY": self.sandbox_api_key == DEMO_PROVIDER_API_KEY,
+        }
+        if named := [name for name, is_demo in demo.items() if is_demo]:
+            raise SystemExit(f"Production mode refuses the demo's secrets: set {', '.join(named)}.")
+        if not self.jwt_jwks_url and len(self.jwt_secret) < 32:
+            raise SystemExit("RUSHCART_JWT_SECRET is shorter than 32 characters: too short for HS256.")
+
+
+def _from_environment() -> dict[str, object]:
+    found: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        name = field.name.upper()
+        raw = os.environ.get(name if name in ("DATABASE_URL", "REDIS_URL") else f"RUSHCART_{name}")
+        if raw:
+            found[field.name] = raw.split(",") if "tuple" in str(field.type) else raw
+    return found
+
+
+def load_settings(data_dir: str | Path | None = None, **overrides: object) -> Settings:
+    """The settings of the installation in `data_dir`, under the environment, under `overrides`.
+
+    Raises SystemExit naming the setting that has a wrong type.
+    """
+    from_environment = _from_environment()
+    folder = Path(str(data_dir or from_environment.get("data_dir") or ".data"))
+    stored: dict[str, object] = {}
+    if (file := folder / INSTALLATION_FILE).exists():
+        stored = msgspec.json.decode(file.read_bytes(), type=dict[str, object])
+    merged = {**stored, **from_environment, "data_dir": str(folder), **overrides}
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SystemExit(f"A setting is wrong: {error}") from None
