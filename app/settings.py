@@ -58,8 +58,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     lanes_max: int = 2
     backlog_max: int = 4_096
 
-    # Rate limit per buyer and process: a bucket of `burst` calls, refilled at `per_s`; a person taps less than
-    # ten times a second, an app that retries in a loop is stopped.
+    # Rate limit per buyer and process: a bucket of `burst` calls, refilled at `per_s`; a person taps
+    # less than ten times a second, an app that retries in a loop is stopped.
     rate_limit_per_s: float = 100.0
     rate_limit_burst: int = 200
 

@@ -3,16 +3,23 @@
 `database_url` and `redis_url` are what most tests want; `own_servers` is a pair that a test may kill.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 import redis
 
+from app.bootstrap import Services, open_services
+from app.http import create_app
+from app.lib.auth import make_token
+from app.lib.clock import OffsetClock
+from app.lib.hot import Front
 from app.lib.migrate import migrate
 from app.runtime.embedded import EmbeddedServers, start_servers
+from app.settings import Settings
 
 TEMPLATE = "rushcart"
 _clone_numbers = count(1)
@@ -62,6 +69,54 @@ async def own_servers(tmp_path: Path) -> AsyncIterator[EmbeddedServers]:
         yield pair
     finally:
         pair.stop()
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(database_url=database_url, redis_url=redis_url)
+
+
+@pytest.fixture
+def clock() -> OffsetClock:
+    """The clock of the services under test: `clock.advance(…)` moves it."""
+    return OffsetClock()
+
+
+@pytest.fixture
+async def front(settings: Settings, clock: OffsetClock) -> AsyncIterator[Front]:
+    """The whole application, open."""
+    front = create_app(settings, clock=clock)
+    async with open_services(settings, name="test", clock=clock) as services:
+        front.bind(services)
+        yield front
+
+
+@pytest.fixture
+def services(front: Front) -> Services:
+    """The services behind `client`."""
+    assert front.services is not None
+    return front.services
+
+
+@pytest.fixture
+async def client(front: Front) -> AsyncIterator[httpx.AsyncClient]:
+    """HTTP calls into the application, with no server between."""
+    transport = httpx.ASGITransport(app=front)
+    async with httpx.AsyncClient(transport=transport, base_url="http://rushcart.test") as http:
+        yield http
+
+
+Login = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def login(settings: Settings) -> Login:
+    """Headers of a caller: `login("42")`, `login("ann", "op")`, `login("m", "merchant", "7")`."""
+
+    def headers(sub: str = "42", role: str = "buyer", shop_id: str | None = None) -> dict[str, str]:
+        return {"authorization": f"Bearer {make_token(settings, sub=sub, role=role, shop_id=shop_id)}"}
+
+    return headers
 
 
 def named(database_url: str, database: str) -> str:

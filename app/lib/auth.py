@@ -67,7 +67,10 @@ class Authenticator:
         try:
             key = self._jwks.get_signing_key_from_jwt(token).key if self._jwks else self._secret
             claims = jwt.decode(
-                token, key, algorithms=self._algorithms, options={"require": ["exp", "sub"], "verify_aud": False}
+                token,
+                key,
+                algorithms=self._algorithms,
+                options={"require": ["exp", "sub"], "verify_aud": False},
             )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"the token is not valid: {error}") from None
@@ -83,7 +86,9 @@ class Authenticator:
         return caller
 
 
-def make_token(settings: Settings, *, sub: str, role: str, shop_id: str | None = None, ttl_s: int = 86_400) -> str:
+def make_token(
+    settings: Settings, *, sub: str, role: str, shop_id: str | None = None, ttl_s: int = 86_400
+) -> str:
     """A signed token, for tests, the tour and operators."""
     claims: dict[str, object] = {"sub": sub, "role": role, "exp": int(time.time()) + ttl_s}
     if shop_id is not None:

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 import structlog
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar import Litestar, post
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Receive, Scope, Send
 
 from app.lib import metrics
 from app.lib.auth import Caller
@@ -91,6 +94,17 @@ class HotRoute(Generic[Body]):
             services.rate_limiter.take(caller.sub)
         return caller
 
+    def documented(self) -> HTTPRouteHandler:
+        """The same route for the framework's OpenAPI document; `Front` answers before it is reached."""
+
+        async def handler(data: Any) -> Any:  # noqa: ARG001 - the signature is what is documented
+            raise AssertionError(f"{self.path} is answered by Front")
+
+        handler.__name__ = self.verb.__name__
+        handler.__doc__ = self.verb.__doc__
+        handler.__annotations__ = {"data": self.body, "return": self.answer}
+        return post(self.path, status_code=self.status)(handler)
+
     def decode(self, raw: bytes) -> Body:
         """Raises InvalidRequest naming what is wrong and where."""
         return decode(self._decode, raw)
@@ -138,15 +152,19 @@ def problem_headers(error: AppError) -> list[tuple[bytes, bytes]]:
 class Front:
     """The ASGI application: hot routes here, the rest in the framework; both measured and named alike."""
 
-    def __init__(self, framework: ASGIApp, hot_routes: list[HotRoute[Any]]) -> None:
-        self._framework = framework
+    def __init__(self, framework: Litestar, hot_routes: list[HotRoute[Any]]) -> None:
+        self.framework = framework
         self._hot = {route.path: route for route in hot_routes}
         self._observers: dict[tuple[str, int], Any] = {}
         self.services: Services | None = None
 
+    def bind(self, services: Services) -> None:
+        """Hand the open services to both ways in."""
+        self.services = self.framework.state.services = services
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._framework(scope, receive, send)
+        if scope["type"] != ScopeType.HTTP:
+            await self.framework(scope, receive, send)
             return
         started = time.perf_counter()
         route = self._hot.get(scope["path"])
@@ -159,6 +177,7 @@ class Front:
     async def _answer_hot(
         self, route: HotRoute[Any], services: Services, scope: Scope, receive: Receive, send: Send
     ) -> int:
+        name = request_id(scope)
         try:
             answer = await route.run(services, scope, receive)
             status, body = answer.status, answer.body
@@ -168,11 +187,11 @@ class Front:
         except AppError as error:
             status, body, headers = error.status, problem_body(error), problem_headers(error)
         except Exception:
-            log.exception("request_failed", route=route.path, request_id=request_id(scope).decode("latin-1"))
-            error = AppError()
-            status, body, headers = error.status, problem_body(error), problem_headers(error)
+            log.exception("request_failed", route=route.path, request_id=name.decode("latin-1"))
+            hidden = AppError()
+            status, body, headers = hidden.status, problem_body(hidden), problem_headers(hidden)
         headers.append((b"content-length", str(len(body)).encode()))
-        headers.append((b"x-request-id", request_id(scope)))
+        headers.append((b"x-request-id", name))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
         return status
@@ -190,7 +209,7 @@ class Front:
             await send(message)
 
         try:
-            await self._framework(scope, receive, watched_send)
+            await self.framework(scope, receive, watched_send)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
             self._observe(scope.get("path_template") or "other", status, started)

@@ -40,7 +40,7 @@ class Once(msgspec.Struct, frozen=True, gc=False):
 
 
 def identify(call: str, caller_id: str, key: str | None, content: object) -> Once:
-    """The identity of a call. `content` is the decoded request. Raises InvalidRequest without a proper key."""
+    """The identity of a call; `content` is the decoded request. Raises InvalidRequest without a key."""
     if key is None:
         raise InvalidRequest("the header Idempotency-Key is required", code="idempotency_key_missing")
     if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():

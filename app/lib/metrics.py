@@ -32,7 +32,10 @@ COMMIT_SECONDS = Histogram(
 BACKLOG = Gauge("rushcart_commit_backlog", "Orders that wait for a batch now.", registry=REGISTRY)
 COMMIT_RETRIES = Counter("rushcart_commit_retries", "Batches that were tried again.", registry=REGISTRY)
 CHECKOUTS = Counter(
-    "rushcart_checkouts", "Checkouts by outcome (placed, replayed or a problem's code).", ["outcome"], registry=REGISTRY
+    "rushcart_checkouts",
+    "Checkouts by outcome (placed, replayed or a problem's code).",
+    ["outcome"],
+    registry=REGISTRY,
 )
 GATE = Counter("rushcart_gate", "What the gate answered.", ["answer"], registry=REGISTRY)
 GATE_DRIFT = Gauge(
@@ -43,8 +46,13 @@ OUTBOX_LAG_SECONDS = Gauge(
     "rushcart_outbox_lag_seconds", "Age of the oldest event that is not exported.", registry=REGISTRY
 )
 SWEPT = Counter("rushcart_swept", "Rows that a sweep has settled.", ["sweep"], registry=REGISTRY)
-SWEEP_FAILURES = Counter("rushcart_sweep_failures", "Sweeps that ended with an error.", ["sweep"], registry=REGISTRY)
+SWEEP_FAILURES = Counter(
+    "rushcart_sweep_failures", "Sweeps that ended with an error.", ["sweep"], registry=REGISTRY
+)
 JOBS = Counter("rushcart_jobs", "Jobs by name and outcome.", ["job", "outcome"], registry=REGISTRY)
 INBOUND_EVENTS = Counter(
-    "rushcart_inbound_events", "Events taken in, by type and what became of them.", ["type", "status"], registry=REGISTRY
+    "rushcart_inbound_events",
+    "Events taken in, by type and what became of them.",
+    ["type", "status"],
+    registry=REGISTRY,
 )

@@ -2,8 +2,8 @@
 
 `sql = load("checkout")` gives the statements of `sql/queries/checkout.sql` as attributes; each is the text
 that asyncpg takes, with `$1, $2, …`. In the files a name ends in `!` where a statement changes something and
-in `<!` where it also returns rows; the ending is not part of the attribute. An unknown name fails when it is looked up, and
-tests/test_sql.py prepares every statement against a migrated database.
+in `<!` where it also returns rows; the ending is not part of the attribute. An unknown name fails when it
+is looked up, and tests/test_sql.py prepares every statement against a migrated database.
 """
 
 from __future__ import annotations

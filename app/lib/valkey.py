@@ -33,7 +33,7 @@ Argument = str | int | bytes
 Call = tuple[Sequence[Key], Sequence[Argument]]
 
 
-class GateDown(Exception):  # noqa: N818 - a state of the world, not a mistake
+class GateDown(Exception):
     """Valkey did not answer, or the breaker is open: go on without it."""
 
 
@@ -121,11 +121,11 @@ class Valkey:
         if self.breaker.is_open():
             raise GateDown("the breaker is open")
         try:
-            return await self.client.execute_command(*arguments)
+            return await self.client.execute_command(*arguments)  # type: ignore[no-untyped-call]
         except GATE_ERRORS as error:
             self.breaker.failed()
             raise GateDown(repr(error)) from error
 
     async def close(self) -> None:
-        await self.client.aclose()  # type: ignore[attr-defined]
+        await self.client.aclose()
         await self.client.connection_pool.disconnect()

@@ -1,0 +1,1 @@
+"""Is the process alive, can it take orders, and what it has been doing."""

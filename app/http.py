@@ -1,0 +1,115 @@
+"""The HTTP application: all routes, the errors as problem documents, the OpenAPI document.
+
+`create_app(settings)` gives the ASGI application; `ROUTES` and `HOT_ROUTES` list what each capability
+offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from app.bootstrap import open_services
+from app.dependencies import DEPENDENCIES
+from app.health import routes as health
+from app.lib.clock import Clock
+from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
+from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.settings import Settings
+
+log = structlog.get_logger()
+
+ROUTES: list[ControllerRouterHandler] = [*health.ROUTES]
+HOT_ROUTES: list[HotRoute[Any]] = []
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:
+    """The ASGI application; its lifespan opens and closes the services."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with open_services(settings, name="api", clock=clock) as services:
+            front.bind(services)
+            yield
+
+    front = Front(create_framework(lifespan), HOT_ROUTES)
+    return front
+
+
+def create_framework(lifespan: Any) -> Litestar:
+    return Litestar(
+        route_handlers=[*ROUTES, *(route.documented() for route in HOT_ROUTES)],
+        lifespan=[lifespan],
+        dependencies=DEPENDENCIES,
+        exception_handlers={
+            AppError: answer_app_error,
+            HTTPException: answer_framework_error,
+            asyncpg.CharacterNotInRepertoireError: answer_bad_text,
+            asyncpg.UntranslatableCharacterError: answer_bad_text,
+            Exception: answer_unexpected,
+        },
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=OpenAPIConfig(title="Rushcart", version="1", path="/docs"),
+        debug=False,
+        logging_config=None,  # app/lib/log.py
+    )
+
+
+def answer_problem(error: AppError) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in problem_headers(error)}
+    media_type = headers.pop("content-type")
+    return Response(problem_body(error), status_code=error.status, media_type=media_type, headers=headers)
+
+
+def answer_app_error(_: Request[Any, Any, Any], error: AppError) -> Response[bytes]:
+    return answer_problem(error)
+
+
+def answer_framework_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """The framework's own refusals, in our words."""
+    if error.status_code == 404:
+        return answer_problem(NotFound("no such path"))
+    if error.status_code == 413:
+        return answer_problem(TooLarge(f"at most {BODY_BYTES_MAX} bytes"))
+    if error.status_code == 405:
+        return answer_problem(MethodNotAllowed())
+    if error.status_code >= 500:
+        log.error("framework_failed", error=repr(error))
+        return answer_problem(AppError())
+    return answer_problem(InvalidRequest(_explain(error)))
+
+
+def _explain(error: HTTPException) -> str:
+    """The framework's words with the key and reason of each fault, without its internals."""
+    faults = error.extra if isinstance(error.extra, list) else []
+    named = "; ".join(f"{fault.get('key', 'body')}: {fault.get('message', '')}" for fault in faults[:10])
+    cause = error.__cause__ or error.__context__
+    if not named and isinstance(cause, msgspec.DecodeError | RecursionError):
+        named = str(cause)
+    return named or error.detail
+
+
+class MethodNotAllowed(AppError):
+    status = 405
+    code = "method_not_allowed"
+    title = "This path does not take this method"
+
+
+def answer_bad_text(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
+    return answer_problem(InvalidRequest("text must not contain \\u0000"))
+
+
+def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    if isinstance(error, RecursionError):
+        return answer_problem(InvalidRequest("the JSON is nested too deep"))
+    log.error("request_failed", route=request.scope.get("path"), exc_info=error)
+    return answer_problem(AppError())
