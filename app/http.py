@@ -19,6 +19,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from app.bootstrap import open_services
+from app.catalog import routes as catalog
 from app.dependencies import DEPENDENCIES
 from app.health import routes as health
 from app.lib.clock import Clock
@@ -28,7 +29,7 @@ from app.settings import Settings
 
 log = structlog.get_logger()
 
-ROUTES: list[ControllerRouterHandler] = [*health.ROUTES]
+ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES]
 HOT_ROUTES: list[HotRoute[Any]] = []
 
 

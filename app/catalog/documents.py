@@ -4,16 +4,14 @@ Every text, number and list has a bound, unknown fields are refused, and amounts
 the currency's minor unit. What passes here fits the ledger's columns and CHECKs.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# Text without control characters, tested to its very end: `$` alone would let a newline through.
-_PLAIN = r"^[^\x00-\x1f\x7f]+$(?!\n)"
+from app.lib.bounds import AmountMinor, Currency, Id, Name
 
-# A price of ten thousand million minor units is a typing mistake in every currency we know, and
-# a cart of 100 such lines of 1,000 units each still fits a bigint.
-AMOUNT_MINOR_MAX = 10**12
 # Ten tonnes: above it a parcel is no parcel.
 WEIGHT_GRAMS_MAX = 10_000_000
 # Shopify allows 2,048 variants a product; nothing that we import has more.
@@ -21,10 +19,6 @@ SKUS_PER_ITEM_MAX = 2048
 # A stock of a thousand million units of one SKU is a typing mistake.
 ON_HAND_MAX = 10**9
 
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PLAIN)]
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=_PLAIN)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
-AmountMinor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 CategoryIds = Annotated[list[Id], Meta(max_length=32)]
 ItemType = Literal["physical", "virtual", "third_party", "bill"]
 
@@ -69,3 +63,47 @@ class ItemDocument(Struct, forbid_unknown_fields=True, frozen=True):
     skus: Annotated[list[SkuDocument], Meta(max_length=SKUS_PER_ITEM_MAX)]
     item_type: ItemType = "physical"
     category_ids: CategoryIds = []
+
+    def __post_init__(self) -> None:
+        if len({sku.sku_id for sku in self.skus}) < len(self.skus):
+            raise ValueError("a SKU is listed twice")
+
+
+class Shop(Struct, frozen=True):
+    """A shop as it is answered."""
+
+    shop_id: str
+    name: str
+    currency: str
+
+
+class Sku(Struct, frozen=True):
+    """A SKU as it is answered; a withdrawn one is not on sale."""
+
+    sku_id: str
+    prices: dict[str, PriceDocument]
+    attributes: dict[str, str]
+    weight_grams: int
+    reserve_on: str
+    withdrawn: bool
+
+
+class Item(Struct, frozen=True):
+    """An item as it is answered."""
+
+    item_id: str
+    shop_id: str
+    title: str
+    item_type: str
+    category_ids: list[str]
+    skus: list[Sku]
+
+
+def stored_prices(sku: SkuDocument) -> dict[str, dict[str, int]]:
+    """Prices as the ledger keeps them: always with a list price."""
+    return {currency: _stored_price(price) for currency, price in sku.prices.items()}
+
+
+def _stored_price(price: PriceDocument) -> dict[str, int]:
+    list_price_minor = price.price_minor if price.list_price_minor is None else price.list_price_minor
+    return {"price_minor": price.price_minor, "list_price_minor": list_price_minor}

@@ -14,14 +14,12 @@ from app.catalog.documents import (
     ON_HAND_MAX,
     SKUS_PER_ITEM_MAX,
     CategoryIds,
-    Currency,
-    Id,
     ItemType,
-    Name,
     ShopDocument,
     SkuDocument,
 )
 from app.catalog.records import BadRow, ImportedItem, ImportedShop, ImportedSku, Record
+from app.lib.bounds import Currency, Id, Name
 
 # An item of 2,048 SKUs in several currencies is below a megabyte; a longer line is no item.
 LINE_BYTES_MAX = 4 << 20

@@ -6,7 +6,8 @@ and left out of its item; what is wrong with the item itself names each of its r
 
 from msgspec import Struct
 
-from app.catalog.documents import CategoryIds, Id, ItemType, Name, ShopDocument, SkuDocument
+from app.catalog.documents import CategoryIds, ItemType, ShopDocument, SkuDocument
+from app.lib.bounds import Id, Name
 
 
 class BadRow(Struct, frozen=True):
@@ -48,5 +49,5 @@ class ImportedItem(Struct, frozen=True):
 Record = BadRow | ImportedShop | ImportedItem
 
 
-class UnreadableFileError(Exception):
+class UnreadableFile(Exception):
     """The file as a whole is not what it should be; the message says what is missing."""

@@ -6,7 +6,7 @@ Enters a header row, leaves the position of each column that we read. Exports ca
 
 from dataclasses import dataclass
 
-from app.catalog.records import UnreadableFileError
+from app.catalog.records import UnreadableFile
 
 # field → the names it is known by; compared without regard to case and outer blanks.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -46,7 +46,7 @@ class Columns:
 
 
 def find_columns(header: list[str]) -> Columns:
-    """Raises UnreadableFileError naming every required column that is missing or stands there twice."""
+    """Raises UnreadableFile naming every required column that is missing or stands there twice."""
     seen = [name.strip().casefold() for name in header]
     positions: dict[str, int] = {}
     for field, names in NAMES.items():
@@ -54,10 +54,10 @@ def find_columns(header: list[str]) -> Columns:
         if found:
             positions[field] = found[0]
             if seen.count(seen[found[0]]) > 1:
-                raise UnreadableFileError(f"the column {header[found[0]]!r} stands twice in the header")
+                raise UnreadableFile(f"the column {header[found[0]]!r} stands twice in the header")
     missing = [" or ".join(map(repr, NAMES[field])) for field in REQUIRED if field not in positions]
     if missing:
-        raise UnreadableFileError(
+        raise UnreadableFile(
             "this is not a product CSV as Shopify exports it: the header lacks " + ", ".join(missing)
         )
     return Columns(positions, len(header))

@@ -17,7 +17,7 @@ import msgspec
 
 from app.catalog.amounts import amount_minor, grams, units
 from app.catalog.documents import ON_HAND_MAX, SKUS_PER_ITEM_MAX, ItemType, SkuDocument
-from app.catalog.records import BadRow, ImportedItem, ImportedSku, UnreadableFileError
+from app.catalog.records import BadRow, ImportedItem, ImportedSku, UnreadableFile
 from app.catalog.shopify_columns import Columns, find_columns
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ class Market:
 
 
 def read_shopify_csv(stream: TextIO, market: Market) -> Iterator[ImportedItem | BadRow]:
-    """`stream` is opened with `newline=""`. Raises UnreadableFileError when the header will not do."""
+    """`stream` is opened with `newline=""`. Raises UnreadableFile when the header will not do."""
     csv.field_size_limit(CELL_CHARACTERS_MAX)
     reader = csv.reader(stream, strict=True)
     try:
         columns = find_columns(next(reader))
     except StopIteration:
-        raise UnreadableFileError("the file is empty") from None
+        raise UnreadableFile("the file is empty") from None
     except csv.Error as error:
-        raise UnreadableFileError(f"the header cannot be read: {error}") from None
+        raise UnreadableFile(f"the header cannot be read: {error}") from None
     for product in _products(_rows(reader, columns)):
         if isinstance(product, BadRow):
             yield product

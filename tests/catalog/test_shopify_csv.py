@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.catalog.documents import PriceDocument, SkuDocument
-from app.catalog.records import BadRow, ImportedItem, ImportedSku, UnreadableFileError
+from app.catalog.records import BadRow, ImportedItem, ImportedSku, UnreadableFile
 from app.catalog.shopify_csv import Market, read_shopify_csv
 
 CNY = Market(shop_id="7", currency="CNY", decimals=2)
@@ -274,15 +274,15 @@ def test_what_is_not_shipped_is_virtual(cells: dict[str, str], item_type: str) -
 
 
 def test_a_header_that_will_not_do_names_every_missing_column() -> None:
-    with pytest.raises(UnreadableFileError) as raised:
+    with pytest.raises(UnreadableFile) as raised:
         read("Title,Option1 Name,Option1 Value,SKU,Location,Available\nTea,,,T1,Here,4\n")
     assert str(raised.value) == (
         "this is not a product CSV as Shopify exports it: the header lacks "
         "'Handle' or 'URL handle', 'Variant Price' or 'Price'"
     )
-    with pytest.raises(UnreadableFileError, match="the file is empty"):
+    with pytest.raises(UnreadableFile, match="the file is empty"):
         read("")
-    with pytest.raises(UnreadableFileError, match="the column 'Title' stands twice in the header"):
+    with pytest.raises(UnreadableFile, match="the column 'Title' stands twice in the header"):
         read("Handle,Title,Title,Price\n")
 
 

@@ -1,0 +1,27 @@
+"""Bounded types for what comes from outside: texts, amounts, quantities.
+
+Every number and every text of a request has one of these, so that msgspec refuses what is out of bounds
+before anything is done. The bounds multiply safely: 100 lines of 9,999 units at the largest price stay
+below 2^63.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+# Ten thousand million units of a two-decimal currency: a higher price is a typing mistake.
+AMOUNT_MINOR_MAX = 10**12
+# A cart's or an order's total: what 100 lines of 9,999 units can come to, and no more.
+TOTAL_MINOR_MAX = 10**18
+QUANTITY_MAX = 9_999
+
+# No control characters; the look-ahead closes the gap that `$` leaves before a last newline.
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
+Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$(?!\n)")]
+AmountMinor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
+Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
