@@ -56,6 +56,9 @@ class ServerStartError(Exception):
 class PostgresServer:
     """One Postgres on `data_dir/postgres`; `start`, `stop` and `kill` may follow each other in any order."""
 
+    name = "Postgres"
+    setting = "database_url"
+
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         self._cluster = data_dir.resolve() / "postgres"
         self._log = data_dir.resolve() / "postgres.log"

@@ -43,11 +43,13 @@ def spawn(
     all_folders: bool = False,
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
+    descriptors: Sequence[int] = (),
 ) -> psutil.Popen:
     """Start `command` in a process group of its own, output appended to `log` (None: our own output).
 
-    `all_folders` lets the child, running as `user`, reach files inside folders that are closed to it.
-    Call it from the main thread: Linux sends the death signal when the thread that forked ends.
+    `descriptors` stay open in the child. `all_folders` lets the child, running as `user`, reach files in
+    folders that are closed to it. Call it from the main thread: Linux sends the death signal when the
+    thread that forked ends.
     """
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(log.open("ab")) if log else None
@@ -58,6 +60,7 @@ def spawn(
             stderr=subprocess.STDOUT if output else None,
             env=environment,
             cwd=cwd or "/",
+            pass_fds=descriptors,
             process_group=0,  # Ctrl-C reaches the parent alone, which then stops its children in order
             preexec_fn=_in_child(user, death_signal, all_folders),
         )

@@ -38,6 +38,9 @@ SETTINGS = {
 class ValkeyServer:
     """One Valkey on `data_dir/valkey`; `start`, `stop` and `kill` may follow each other in any order."""
 
+    name = "Valkey"
+    setting = "redis_url"
+
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir.resolve() / "valkey"
         self._log = data_dir.resolve() / "valkey.log"

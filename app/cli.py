@@ -1,0 +1,114 @@
+"""The command `rushcart`: one subcommand a verb.
+
+In: options and the environment; `--data-dir` names the installation whose settings hold. Out: the verb's work
+and its exit code. Must hold: nothing heavy is imported before the subcommand that needs it runs, so that
+`rushcart token` answers at once.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Rushcart: the checkout backend behind a shop's app.",
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="RUSHCART_DATA_DIR", help="Folder of the installation [default: .data]"),
+]
+
+
+class Role(StrEnum):
+    """The roles that a token can carry."""
+
+    BUYER = "buyer"
+    MERCHANT = "merchant"
+    OP = "op"
+    SERVICE = "service"
+
+
+@cli.command()
+def run(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the API [default: 8000]", min=1, max=65535)
+    ] = None,
+    data_dir: DataDir = None,
+    workers: Annotated[int, typer.Option(help="API processes", min=1, max=64)] = 1,
+    seed: Annotated[bool, typer.Option("--seed/--no-seed", help="Load the demo shop")] = True,
+) -> None:
+    """Start everything on this machine: Postgres, Valkey, API, worker, sandbox provider."""
+    from app.runtime.supervisor import run as supervise
+    from app.settings import load_settings
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    raise typer.Exit(supervise(load_settings(data_dir, **given), workers=workers, seed=seed))
+
+
+@cli.command()
+def api(
+    data_dir: DataDir = None,
+    fd: Annotated[int | None, typer.Option(help="A listening socket that the parent hands over")] = None,
+) -> None:
+    """Start one API process."""
+    from app.runtime.serve import serve
+    from app.settings import load_settings
+
+    serve(load_settings(data_dir), descriptor=fd)
+
+
+@cli.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def sandbox(context: typer.Context) -> None:
+    """Start the sandbox payment provider; it has options of its own."""
+    from app.sandbox.command import sandbox as start
+
+    provider = typer.Typer(add_completion=False)
+    provider.command()(start)
+    provider(args=context.args, prog_name="rushcart sandbox")
+
+
+@cli.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to this version's schema."""
+    import asyncio
+
+    from app.lib.migrate import MigrationError
+    from app.lib.migrate import migrate as apply
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    settings.check()
+    try:
+        asyncio.run(apply(settings.database_url))
+    except (MigrationError, OSError) as error:
+        raise SystemExit(f"The database was not migrated: {error}") from None
+
+
+@cli.command()
+def token(
+    sub: Annotated[str, typer.Option(help="Whose: the buyer's id")],
+    role: Annotated[Role, typer.Option(help="What it may do")] = Role.BUYER,
+    shop_id: Annotated[str | None, typer.Option(help="A merchant's shop")] = None,
+    ttl_s: Annotated[int, typer.Option(help="Seconds until it expires", min=1)] = 86_400,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a bearer token for the API."""
+    from app.lib.auth import make_token
+    from app.settings import load_settings
+
+    if (role is Role.MERCHANT) != (shop_id is not None):
+        raise typer.BadParameter("a merchant needs --shop-id, and nobody else has one")
+    print(make_token(load_settings(data_dir), sub=sub, role=role, shop_id=shop_id, ttl_s=ttl_s))
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    cli(prog_name="rushcart")

@@ -1,0 +1,55 @@
+"""`rushcart api`: one API process on one socket.
+
+In: the settings, and the socket that `rushcart run` made (or none: it makes its own). Out: after SIGTERM,
+when every accepted request has its answer. Must hold: the client's address is what the connection says,
+since forwarded headers can be forged by anyone who reaches the port.
+"""
+
+import socket
+
+import uvicorn
+
+from app.http import create_app
+from app.lib.log import configure
+from app.runtime.installation import LISTEN_BACKLOG, PortInUseError, listen
+from app.settings import Settings
+
+# Longer than the slowest answer (a commit of unknown outcome), shorter than the wait before a SIGKILL.
+DRAIN_S = 20
+# Load balancers keep idle connections for 60 s; closing first makes them fail a request now and then.
+KEEP_ALIVE_S = 75
+
+
+def serve(settings: Settings, *, descriptor: int | None) -> None:
+    """Serve until a signal. Raises SystemExit when it cannot start."""
+    settings.check()
+    configure(settings.log_level, process="api")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,  # the metrics count; a line a request would cost more than pricing it
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            backlog=LISTEN_BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    server.run(sockets=[_listener(settings, descriptor)])
+    if not server.started:
+        raise SystemExit("The API did not start: see the log above.")
+
+
+def _listener(settings: Settings, descriptor: int | None) -> socket.socket:
+    if descriptor is not None:
+        return socket.socket(fileno=descriptor)
+    try:
+        (listener,) = listen(settings.host, settings.port, 1)
+    except PortInUseError as error:
+        raise SystemExit(str(error)) from None
+    return listener
