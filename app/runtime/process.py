@@ -25,7 +25,8 @@ MARK_DIGITS = 12
 Steps = Sequence[tuple[signal.Signals, float]]
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 4
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_DAC_OVERRIDE = 1
@@ -117,7 +118,9 @@ def _become(user: pwd.struct_passwd, all_folders: bool) -> None:
     """
     keep = all_folders and sys.platform == "linux"
     if keep:
-        _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # The capability stays through the change of user, and counts for access(), by which initdb looks
+        # for its programs.
+        _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import pwd
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from app.lib.migrate import MIGRATIONS, migrate
 from app.runtime.embedded import EmbeddedServers, start_servers
 from app.runtime.folders import mark_of
 from app.runtime.postgres import PostgresServer
-from app.runtime.process import find_marked
+from app.runtime.process import find_marked, spawn
 from app.runtime.valkey import ValkeyServer
 
 MIGRATION_FILES = sorted(MIGRATIONS.glob("*.sql"))
@@ -144,6 +146,26 @@ async def test_a_deep_and_closed_data_folder_works(tmp_path: Path) -> None:
         assert deep.parent.stat().st_mode & 0o777 == 0o700
     finally:
         servers.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as another user")
+@pytest.mark.parametrize(("all_folders", "expected"), [(True, 0), (False, 1)])
+def test_a_process_of_another_user_passes_closed_folders_only_when_allowed(
+    tmp_path: Path, all_folders: bool, expected: int
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.touch(mode=0o700)
+    process = spawn(
+        ["/usr/bin/test", "-x", program],
+        log=None,
+        death_signal=signal.SIGKILL,
+        user=pwd.getpwnam("nobody"),
+        all_folders=all_folders,
+    )
+    assert process.wait(10) == expected
+    assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def test_only_the_owner_can_open_the_sockets_and_postgres_is_not_root(servers: EmbeddedServers) -> None:
