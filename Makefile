@@ -2,6 +2,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The first Python that is new enough; `make PYTHON=/path/to/python` takes another one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check format bench loadtest soak lock clean
@@ -12,8 +15,10 @@ help: ## List the targets
 install: $(STAMP) ## Make .venv with the locked packages (the other targets call it first)
 
 $(STAMP): requirements-dev.lock pyproject.toml
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Rushcart needs Python 3.11 or newer; found: $$(python3 --version)"; exit 1; }
-	python3 -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Rushcart needs Python 3.11 or newer; found: $$(python3 --version 2>&1)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv. On Debian and Ubuntu, run this, then make again:"; \
+		echo "  sudo apt-get install -y $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
