@@ -1,0 +1,1 @@
+"""Flash sales: a few SKUs at a price, for a while, from a quantity set aside."""

@@ -1,0 +1,127 @@
+"""The contract of `cal_price` and of the body of `checkout/entries`: what enters and the summary that leaves.
+
+Every field that a client sends is bounded, and unknown ones are refused. `payable = goods − discount +
+freight + tax` holds at every level of a summary, and a line's discount is the sum of its `discounts`.
+Nothing here is tracked by the garbage collector: a request and its summary hold no cycles.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from app.lib.bounds import PRINTABLE, TOTAL_MINOR_MAX, Currency, Id, Quantity
+
+LINES_MAX = 100
+COUPONS_MAX = 20
+GIFT_CARDS_MAX = 10
+
+
+class CartLine(Struct, forbid_unknown_fields=True, gc=False):
+    sku_id: Id
+    quantity: Quantity
+
+
+class CartRequest(Struct, forbid_unknown_fields=True, gc=False):
+    """The body of `cal_price`. Two lines of one SKU count as one."""
+
+    currency: Currency
+    lines: Annotated[list[CartLine], Meta(min_length=1, max_length=LINES_MAX)]
+    coupon_ids: Annotated[list[Id], Meta(max_length=COUPONS_MAX)] = []
+    auto_coupons: bool = False
+    points: Annotated[int, Meta(ge=0, le=TOTAL_MINOR_MAX)] = 0
+    gift_card_codes: Annotated[list[Id], Meta(max_length=GIFT_CARDS_MAX)] = []
+    red_packet_id: Id | None = None
+    address_id: Id | None = None
+    mode: Literal["normal", "flash"] = "normal"
+    activity_id: Id | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mode == "flash") is (self.activity_id is None):
+            raise ValueError("`activity_id` goes with `mode: flash`, and only with it")
+
+
+class CheckoutRequest(CartRequest, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """The body of `checkout/entries`: the cart, and what the buyer was shown."""
+
+    payable_minor: Annotated[int, Meta(ge=0, le=TOTAL_MINOR_MAX)]
+    quote_id: Id | None = None
+    memo: Annotated[str, Meta(max_length=200, pattern=PRINTABLE)] | None = None
+    source: Annotated[str, Meta(max_length=32, pattern=PRINTABLE)] | None = None
+
+
+class Discount(Struct, frozen=True, gc=False):
+    """What one rule takes off a line."""
+
+    kind: str
+    rule_id: str
+    name: str
+    amount_minor: int
+
+
+class Applied(Struct, frozen=True, gc=False):
+    """What one rule takes off the whole cart."""
+
+    kind: str
+    rule_id: str
+    name: str
+    amount_minor: int
+
+
+class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What was asked for and did not apply, or a promotion that nearly did, with what is missing."""
+
+    kind: str
+    rule_id: str
+    name: str
+    code: str
+    missing_minor: int | None = None
+    missing_quantity: int | None = None
+
+
+class LineSummary(Struct, gc=False):
+    sku_id: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    goods_minor: int
+    discount_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    # a hint from the gate, not a promise
+    available: bool
+    max_quantity: int
+    discounts: list[Discount]
+
+
+class ShopSummary(Struct, gc=False):
+    shop_id: str
+    goods_minor: int
+    discount_minor: int
+    freight_minor: int
+    payable_minor: int
+    lines: list[LineSummary]
+
+
+class Summary(Struct, gc=False):
+    quote_id: str
+    expires_at: datetime
+    currency: str
+    goods_minor: int
+    promotion_discount_minor: int
+    coupon_discount_minor: int
+    points_discount_minor: int
+    gift_card_minor: int
+    red_packet_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    points_used: int
+    points_earned: int
+    shops: list[ShopSummary]
+    applied: list[Applied]
+    rejected: list[Rejected]
+    warnings: list[str]
