@@ -1,7 +1,7 @@
 """What pricing a cart leaves: the summary for the buyer, and per line what placing the order needs.
 
-`promotion_minor + coupon_minor` of a line is the `discount_minor` of its summary. Lines are in the order of
-the summary: by shop, and in each shop as the cart had them.
+`promotion_minor + coupon_minor` of a line is the `discount_minor` of its summary. Lines are in the cart's
+order; the summary groups the same ones by shop.
 """
 
 from __future__ import annotations

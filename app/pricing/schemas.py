@@ -53,16 +53,7 @@ class CheckoutRequest(CartRequest, forbid_unknown_fields=True, gc=False, kw_only
 
 
 class Discount(Struct, frozen=True, gc=False):
-    """What one rule takes off a line."""
-
-    kind: str
-    rule_id: str
-    name: str
-    amount_minor: int
-
-
-class Applied(Struct, frozen=True, gc=False):
-    """What one rule takes off the whole cart."""
+    """What one rule takes off: of a line among its `discounts`, of the whole cart among `applied`."""
 
     kind: str
     rule_id: str
@@ -122,6 +113,6 @@ class Summary(Struct, gc=False):
     points_used: int
     points_earned: int
     shops: list[ShopSummary]
-    applied: list[Applied]
+    applied: list[Discount]
     rejected: list[Rejected]
     warnings: list[str]

@@ -1,0 +1,183 @@
+"""Promotions and coupon templates as operators send them.
+
+Unknown fields and kinds are refused, every number and list is bounded, and what the engine does not honour
+yet is refused by name: a rule must never be accepted and then ignored in part.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity
+from app.lib.money import WHOLE_BP, is_currency
+
+# A scope of more SKUs is a category; a document stays below the admin calls' body limit.
+SCOPE_IDS_MAX = 5_000
+PRIORITY_MAX = 1_000_000
+# More steps than this are a price list, not a promotion.
+TIERS_MAX = 20
+# Ten million coupons of one template is more buyers than a sale of one shop has.
+COUPONS_OF_TEMPLATE_MAX = 10_000_000
+# One-time codes are made in the call's own transaction: this many take about a second.
+CODES_MAX = 50_000
+
+Ids = Annotated[list[Id], Meta(max_length=SCOPE_IDS_MAX)]
+AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
+PercentBp = Annotated[int, Meta(ge=1, le=WHOLE_BP)]
+Count = Annotated[int, Meta(ge=1, le=COUPONS_OF_TEMPLATE_MAX)]
+UtcTime = Annotated[datetime, Meta(tz=True)]
+
+
+def _refuse_empty_window(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and start >= end:
+        raise ValueError("it ends before it starts")
+
+
+def _refuse_unsupported(**fields: object) -> None:
+    for name, value in fields.items():
+        if value:
+            raise ValueError(f"`{name}` is not available yet: leave it out")
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """What all parts of a document share: unknown fields are refused."""
+
+
+class Scope(Document, frozen=True):
+    """A SKU is in scope that is in any of the lists; all empty: every SKU (of the rule's shop)."""
+
+    sku_ids: Ids = []
+    item_ids: Ids = []
+    category_ids: Ids = []
+    shop_ids: Ids = []
+
+
+class Condition(Document, frozen=True):
+    """What the lines in scope must come to together. Thresholds are inclusive."""
+
+    min_amount_minor: AboveZero | None = None
+    min_quantity: Annotated[int, Meta(ge=1, le=10**6)] | None = None
+    base: Literal["list", "discounted"] = "discounted"
+    regions: Ids = []
+    channels: Ids = []
+    buyer_tags: Ids = []
+    currencies: Annotated[list[Currency], Meta(max_length=32)] = []
+
+    def __post_init__(self) -> None:
+        _refuse_unsupported(regions=self.regions, channels=self.channels, buyer_tags=self.buyer_tags)
+        for currency in self.currencies:
+            if not is_currency(currency):
+                raise ValueError(f"{currency} is not a currency of ISO 4217")
+
+
+class PercentOff(Document, frozen=True, tag_field="kind", tag="percent_off"):
+    """A percentage of one line, or of the sum of several, rounded half up once and then split."""
+
+    percent_bp: PercentBp
+
+
+class AmountOff(Document, frozen=True, tag_field="kind", tag="amount_off"):
+    """An amount off each unit, each line, or once off all lines in scope."""
+
+    amount_minor: AboveZero
+    per: Literal["unit", "line", "order"] = "order"
+
+
+class Tier(Document, frozen=True):
+    """From this amount or quantity on, this much off."""
+
+    min_amount_minor: AboveZero | None = None
+    min_quantity: Annotated[int, Meta(ge=1, le=10**6)] | None = None
+    amount_off_minor: AboveZero | None = None
+    percent_bp: PercentBp | None = None
+
+    def __post_init__(self) -> None:
+        if (self.min_amount_minor is None) is (self.min_quantity is None):
+            raise ValueError("a tier has either `min_amount_minor` or `min_quantity`")
+        if (self.amount_off_minor is None) is (self.percent_bp is None):
+            raise ValueError("a tier has either `amount_off_minor` or `percent_bp`")
+
+    @property
+    def threshold(self) -> int:
+        return self.min_amount_minor or self.min_quantity or 0
+
+
+class Tiers(Document, frozen=True, tag_field="kind", tag="tiers"):
+    """The highest tier that is reached; with `repeat`, every full step again, the highest first."""
+
+    tiers: Annotated[list[Tier], Meta(min_length=1, max_length=TIERS_MAX)]
+    repeat: bool = False
+
+    def __post_init__(self) -> None:
+        if len({tier.min_amount_minor is None for tier in self.tiers}) > 1:
+            raise ValueError("the tiers of one rule go either by amount or by quantity")
+        if len({tier.threshold for tier in self.tiers}) < len(self.tiers):
+            raise ValueError("two tiers have the same threshold")
+        if self.repeat and any(tier.percent_bp is not None for tier in self.tiers):
+            raise ValueError("a percentage cannot be repeated: use `amount_off_minor`")
+
+
+Effect = PercentOff | AmountOff | Tiers
+
+
+class Limits(Document, frozen=True):
+    """Ceilings of one use of the rule."""
+
+    max_discount_minor: AboveZero | None = None
+    max_quantity: Quantity | None = None
+    budget_minor: AboveZero | None = None
+    uses_max: Count | None = None
+    uses_per_buyer_max: Count | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unsupported(
+            budget_minor=self.budget_minor,
+            uses_max=self.uses_max,
+            uses_per_buyer_max=self.uses_per_buyer_max,
+        )
+
+
+class PromotionDocument(Document, frozen=True):
+    name: Name
+    lane: Literal["item", "shop", "platform"]
+    effect: Effect
+    shop_id: Id | None = None
+    priority: Annotated[int, Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)] = 0
+    exclusive: bool = False
+    choice_group: Id | None = None
+    starts_at: UtcTime | None = None
+    ends_at: UtcTime | None = None
+    enabled: bool = True
+    scope: Scope = Scope()
+    condition: Condition = Condition()
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        _refuse_empty_window(self.starts_at, self.ends_at)
+
+
+class CouponTemplateDocument(Document, frozen=True):
+    name: Name
+    effect: Effect
+    shop_id: Id | None = None
+    scope: Scope = Scope()
+    condition: Condition = Condition()
+    limits: Limits = Limits()
+    valid_from: UtcTime | None = None
+    valid_to: UtcTime | None = None
+    valid_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
+    quantity_total: Count | None = None
+    per_buyer_max: Count | None = None
+    stack_category: Id | None = None
+    code: Id | None = None
+    codes_count: Annotated[int, Meta(ge=1, le=CODES_MAX)] | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_empty_window(self.valid_from, self.valid_to)
+        if (self.valid_to is None) is (self.valid_days is None):
+            raise ValueError("a template has either `valid_to` or `valid_days`")
+        if self.code is not None and self.codes_count is not None:
+            raise ValueError("a template has either one shared `code` or `codes_count` one-time codes")

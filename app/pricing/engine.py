@@ -1,0 +1,110 @@
+"""The pricing engine: what a cart costs, and which of the buyer's coupons fit it.
+
+Pure: no I/O, no clock, no randomness. The same cart, book, coupons and time always give the same summary, in
+whatever order the cart names its lines. Amounts are integers in minor units; each discount says which rule
+gave it, and whatever was asked for and did not apply is named with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from app.pricing.book import PriceBook
+from app.pricing.choose import Tries, best_coupons, settle_choice_groups, why_left_out
+from app.pricing.lines import Basket, resolve
+from app.pricing.plan import coupon_entries, in_order, promotion_entries
+from app.pricing.priced import BuyerCoupon, Priced
+from app.pricing.schemas import CartRequest, Rejected
+from app.pricing.summary import Hints, rejections, summarize
+from app.pricing.walk import Entry, start, walk_on
+
+
+class UsableCoupon(Struct, frozen=True, gc=False):
+    coupon_id: str
+    name: str
+    # what the cart gets cheaper by with this coupon alone
+    saves_minor: int
+
+
+class CouponChoice(Struct, frozen=True, gc=False):
+    """The buyer's coupons for one cart. `best_ids` is the set with which it is cheapest."""
+
+    usable: list[UsableCoupon]
+    unusable: list[Rejected]
+    best_ids: list[str]
+    best_saves_minor: int
+
+
+def price(
+    cart: CartRequest,
+    book: PriceBook,
+    coupons: Mapping[str, BuyerCoupon],
+    now_ms: int,
+    *,
+    quote_id: str = "",
+    hints: Hints | None = None,
+) -> Priced:
+    """Price a cart for a buyer who has these coupons.
+
+    Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen.
+    """
+    basket = resolve(cart, book, now_ms)
+    promotions = promotion_entries(basket, book)
+    if cart.auto_coupons:
+        promotions = settle_choice_groups(promotions, [], basket.lines)
+        chosen, rejected = _choose_coupons(cart.coupon_ids, coupons, promotions, basket, book)
+    else:
+        chosen, rejected = coupon_entries(cart.coupon_ids, coupons, basket, book)
+        promotions = settle_choice_groups(promotions, chosen, basket.lines)
+    walk = walk_on(start(basket.lines), in_order(promotions, chosen), basket.lines)
+    rejected += rejections(cart, walk.misses)
+    return summarize(basket, walk, rejected, hints, quote_id)
+
+
+def choose_coupons(
+    cart: CartRequest, book: PriceBook, coupons: Mapping[str, BuyerCoupon], now_ms: int
+) -> CouponChoice:
+    """What each of the buyer's coupons would save on this cart, and which of them are best together.
+
+    Raises as `price` does.
+    """
+    basket = resolve(cart, book, now_ms)
+    promotions = settle_choice_groups(promotion_entries(basket, book), [], basket.lines)
+    entries, unusable = coupon_entries(_soonest_first(coupons), coupons, basket, book)
+    tries = Tries(promotions, entries, basket.lines)
+    without = tries.payable_minor([])
+    usable = []
+    for entry in entries:
+        saves_minor = without - tries.payable_minor([entry])
+        if saves_minor > 0:
+            usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor))
+        else:
+            unusable.append(why_left_out(entry, [], promotions, basket.lines))
+    best = best_coupons(promotions, entries, basket.lines)
+    return CouponChoice(
+        usable, unusable, [entry.rule_id for entry in best], without - tries.payable_minor(best)
+    )
+
+
+def _choose_coupons(
+    named: Sequence[str],
+    coupons: Mapping[str, BuyerCoupon],
+    promotions: list[Entry],
+    basket: Basket,
+    book: PriceBook,
+) -> tuple[list[Entry], list[Rejected]]:
+    """The best set of all the buyer's coupons, and why those that the cart named are not in it."""
+    entries, refused = coupon_entries([*_soonest_first(coupons), *named], coupons, basket, book)
+    chosen = best_coupons(promotions, entries, basket.lines)
+    rejected = [each for each in refused if each.rule_id in named]
+    for entry in entries:
+        if entry.rule_id in named and entry not in chosen:
+            rejected.append(why_left_out(entry, chosen, promotions, basket.lines))
+    return chosen, rejected
+
+
+def _soonest_first(coupons: Mapping[str, BuyerCoupon]) -> list[str]:
+    """Of equal coupons the one that ends sooner is spent."""
+    return sorted(coupons, key=lambda each: (coupons[each].valid_to_ms, each))

@@ -1,0 +1,91 @@
+"""The lines of a cart with their SKUs and prices, before any discount.
+
+Enters the request, leaves a `Basket`: one `Line` per SKU, in the order in which the cart first names it.
+Raises SkuNotFound, CurrencyNotSold or ActivityNotOpen; nothing that the client sent is used as a price.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from app.catalog.snapshot import Sku
+from app.flash_sales.snapshot import FlashSale
+from app.lib.bounds import QUANTITY_MAX
+from app.pricing.book import PriceBook
+from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.schemas import CartRequest
+
+
+class Line(Struct, gc=False, eq=False):
+    sku: Sku
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    goods_minor: int
+    pool_id: int
+    # how many of it one order may hold, whatever is in stock
+    quantity_limit: int
+
+
+class Basket(Struct, gc=False, eq=False):
+    lines: list[Line]
+    # The lines' indexes by SKU id. A split's ties go to the earlier line of this order, not of the cart's, so
+    # that the order in which an app happens to send its lines changes nobody's price.
+    tie_order: list[int]
+    currency: str
+    now_ms: int
+    flash_sale: FlashSale | None
+
+
+def resolve(cart: CartRequest, book: PriceBook, now_ms: int) -> Basket:
+    quantities: dict[str, int] = {}
+    for line in cart.lines:
+        sku_id = line.sku_id
+        quantities[sku_id] = quantities.get(sku_id, 0) + line.quantity
+    sku_ids = list(quantities)
+    tie_order = sorted(range(len(sku_ids)), key=sku_ids.__getitem__)
+    if cart.activity_id is None:
+        lines = _normal_lines(quantities, cart.currency, book)
+        return Basket(lines, tie_order, cart.currency, now_ms, None)
+    sale = book.flash_sales.get(cart.activity_id)
+    if sale is None or not sale.is_open(now_ms):
+        raise ActivityNotOpen(activity_id=cart.activity_id)
+    lines = _flash_lines(quantities, cart.currency, book, sale)
+    return Basket(lines, tie_order, cart.currency, now_ms, sale)
+
+
+def _normal_lines(quantities: dict[str, int], currency: str, book: PriceBook) -> list[Line]:
+    skus = book.skus
+    lines = []
+    for sku_id, quantity in quantities.items():
+        sku = skus.get(sku_id)
+        if sku is None:
+            raise SkuNotFound(sku_ids=[each for each in quantities if each not in skus])
+        price = sku.prices.get(currency)
+        if price is None:
+            unsold = [each for each in quantities if each in skus and currency not in skus[each].prices]
+            raise CurrencyNotSold(sku_ids=unsold, currency=currency)
+        unit, list_price = price
+        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, sku.pool_id, QUANTITY_MAX))
+    return lines
+
+
+def _flash_lines(quantities: dict[str, int], currency: str, book: PriceBook, sale: FlashSale) -> list[Line]:
+    lines = []
+    for sku_id, quantity in quantities.items():
+        sku = book.skus.get(sku_id)
+        item = sale.items.get(sku_id)
+        if sku is None or item is None:
+            missing = [each for each in quantities if each not in sale.items or each not in book.skus]
+            raise SkuNotFound("The flash sale does not have this SKU", sku_ids=missing)
+        if item.currency != currency:
+            unsold = [
+                each for each in quantities if each in sale.items and sale.items[each].currency != currency
+            ]
+            raise CurrencyNotSold(sku_ids=unsold, currency=currency)
+        # what it is struck through with: the normal sale's list price, where that has this currency
+        list_price = max(item.price_minor, sku.prices.get(currency, (0, 0))[1])
+        limit = min(item.quantity, item.per_buyer_max or item.quantity)
+        unit = item.price_minor
+        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, item.pool_id, limit))
+    return lines

@@ -1,0 +1,81 @@
+"""Which rules may apply to a cart: its promotions that are on, and the buyer's coupons.
+
+Enters: basket, book, coupons. Leaves: entries in the order of application, and for each coupon that
+cannot apply at all the reason, as a `Rejected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+
+from app.pricing.book import PriceBook
+from app.pricing.lines import Basket
+from app.pricing.priced import BuyerCoupon
+from app.pricing.rules import Rule
+from app.pricing.schemas import Rejected
+from app.pricing.walk import Entry
+
+_by_order = attrgetter("order")
+_by_lane = attrgetter("rule.lane")
+
+
+def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
+    """The promotions in their window with a line in scope, in the order of application."""
+    lines, currency, now_ms = basket.lines, basket.currency, basket.now_ms
+    indexes_by_rule: dict[Rule, list[int]] = {}
+    for index in basket.tie_order:
+        for rule in book.rules_of(lines[index].sku):
+            if rule in indexes_by_rule:
+                indexes_by_rule[rule].append(index)
+            elif rule.starts_at_ms <= now_ms < rule.ends_at_ms and (
+                not rule.currencies or currency in rule.currencies
+            ):
+                indexes_by_rule[rule] = [index]
+    rules = sorted(indexes_by_rule, key=_by_order)
+    return [Entry(rule, rule.rule_id, indexes_by_rule[rule]) for rule in rules]
+
+
+def coupon_entries(
+    coupon_ids: Iterable[str], coupons: Mapping[str, BuyerCoupon], basket: Basket, book: PriceBook
+) -> tuple[list[Entry], list[Rejected]]:
+    """The coupons that may apply, by lane and then as named; and why the others may not."""
+    lines = basket.lines
+    entries: list[Entry] = []
+    rejected: list[Rejected] = []
+    for coupon_id in dict.fromkeys(coupon_ids):
+        coupon = coupons.get(coupon_id)
+        rule = None if coupon is None else book.templates.get(coupon.template_id)
+        if coupon is None or rule is None:  # somebody else's looks the same as none
+            rejected.append(Rejected("coupon", coupon_id, "", "coupon_not_found"))
+            continue
+        indexes = [index for index in basket.tie_order if rule.covers(lines[index].sku)]
+        code = _unusable(coupon, rule, basket) or (None if indexes else "not_in_scope")
+        if code is None:
+            entries.append(Entry(rule, coupon_id, indexes))
+        else:
+            rejected.append(Rejected("coupon", coupon_id, rule.name, code))
+    if len(entries) > 1:
+        entries.sort(key=_by_lane)
+    return entries, rejected
+
+
+def in_order(promotions: list[Entry], coupons: list[Entry]) -> list[Entry]:
+    """Both together by lane: a deployment may have its coupons before some of its promotions."""
+    if not coupons:
+        return promotions
+    if not promotions or promotions[-1].rule.lane < coupons[0].rule.lane:
+        return promotions + coupons
+    return sorted(promotions + coupons, key=_by_lane)
+
+
+def _unusable(coupon: BuyerCoupon, rule: Rule, basket: Basket) -> str | None:
+    if coupon.status != "available":
+        return "already_used"
+    if basket.now_ms < coupon.valid_from_ms:
+        return "not_started"
+    if basket.now_ms >= coupon.valid_to_ms:
+        return "expired"
+    if rule.currencies and basket.currency not in rule.currencies:
+        return "currency_not_accepted"
+    return None

@@ -1,0 +1,143 @@
+"""A rule: a promotion or a coupon template made ready for pricing.
+
+Enters a document, leaves an immutable `Rule` in which everything that can be decided once is decided: its
+place in the order of application, its scope as sets, its lowest threshold, its window in milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.catalog.snapshot import Sku
+from app.pricing.documents import (
+    PRIORITY_MAX,
+    Condition,
+    CouponTemplateDocument,
+    Effect,
+    Limits,
+    PromotionDocument,
+    Scope,
+    Tiers,
+)
+
+# The order in which lanes are applied; a deployment may configure another one.
+DEFAULT_LANES = ("item", "shop", "platform", "shop_coupon", "platform_coupon")
+
+ALWAYS_MS = -(2**62)
+NEVER_MS = 2**62
+
+
+class Rule(Struct, frozen=True, gc=False, eq=False):
+    """Identity is equality: a rule is made once for each version of its document."""
+
+    kind: str  # "promotion" or "coupon"
+    rule_id: str
+    name: str
+    # the position of its lane in the configured order
+    lane: int
+    # by lane, then the higher priority, then the id; text, since that is what sorts fastest
+    order: str
+    shop_id: str | None
+    # no ids at all: everything (of its shop)
+    covers_everything: bool
+    sku_ids: frozenset[str]
+    item_ids: frozenset[str]
+    category_ids: frozenset[str]
+    shop_ids: frozenset[str]
+    starts_at_ms: int
+    ends_at_ms: int
+    # empty: any
+    currencies: frozenset[str]
+    # of all lines in scope together; 0: no minimum
+    min_amount_minor: int
+    min_quantity: int
+    on_list_price: bool
+    effect: Effect
+    max_discount_minor: int | None
+    max_quantity: int | None
+    exclusive: bool = False
+    choice_group: str | None = None
+    stack_category: str | None = None
+
+    def covers(self, sku: Sku) -> bool:
+        """Whether a SKU is in its scope."""
+        if self.shop_id is not None and sku.shop_id != self.shop_id:
+            return False
+        return (
+            self.covers_everything
+            or sku.sku_id in self.sku_ids
+            or sku.item_id in self.item_ids
+            or sku.shop_id in self.shop_ids
+            or not self.category_ids.isdisjoint(sku.category_ids)
+        )
+
+
+def promotion_rule(
+    promotion_id: str, document: PromotionDocument, lanes: tuple[str, ...] = DEFAULT_LANES
+) -> Rule:
+    lane = lanes.index(document.lane)
+    return Rule(
+        kind="promotion",
+        rule_id=promotion_id,
+        name=document.name,
+        lane=lane,
+        order=f"{lane:02}{PRIORITY_MAX - document.priority:08}{promotion_id}",
+        shop_id=document.shop_id,
+        starts_at_ms=_milliseconds(document.starts_at, ALWAYS_MS),
+        ends_at_ms=_milliseconds(document.ends_at, NEVER_MS),
+        exclusive=document.exclusive,
+        choice_group=document.choice_group,
+        **_shared(document.scope, document.condition, document.effect, document.limits),
+    )
+
+
+def coupon_rule(
+    template_id: str, document: CouponTemplateDocument, lanes: tuple[str, ...] = DEFAULT_LANES
+) -> Rule:
+    """A template's rule. Its window is each coupon's own, so the rule itself has none."""
+    lane = lanes.index("platform_coupon" if document.shop_id is None else "shop_coupon")
+    return Rule(
+        kind="coupon",
+        rule_id=template_id,
+        name=document.name,
+        lane=lane,
+        order=f"{lane:02}{PRIORITY_MAX:08}{template_id}",
+        shop_id=document.shop_id,
+        starts_at_ms=ALWAYS_MS,
+        ends_at_ms=NEVER_MS,
+        stack_category=document.stack_category,
+        **_shared(document.scope, document.condition, document.effect, document.limits),
+    )
+
+
+def _shared(scope: Scope, condition: Condition, effect: Effect, limits: Limits) -> dict[str, Any]:
+    # Below its lowest tier a rule gives nothing: that is a minimum like the condition's own.
+    min_amount_minor = condition.min_amount_minor or 0
+    min_quantity = condition.min_quantity or 0
+    if isinstance(effect, Tiers):
+        highest_first = sorted(effect.tiers, key=lambda tier: tier.threshold, reverse=True)
+        effect = replace(effect, tiers=highest_first)
+        min_amount_minor = max(min_amount_minor, highest_first[-1].min_amount_minor or 0)
+        min_quantity = max(min_quantity, highest_first[-1].min_quantity or 0)
+    return {
+        "covers_everything": not (scope.sku_ids or scope.item_ids or scope.category_ids or scope.shop_ids),
+        "sku_ids": frozenset(scope.sku_ids),
+        "item_ids": frozenset(scope.item_ids),
+        "category_ids": frozenset(scope.category_ids),
+        "shop_ids": frozenset(scope.shop_ids),
+        "currencies": frozenset(condition.currencies),
+        "min_amount_minor": min_amount_minor,
+        "min_quantity": min_quantity,
+        "on_list_price": condition.base == "list",
+        "effect": effect,
+        "max_discount_minor": limits.max_discount_minor,
+        "max_quantity": limits.max_quantity,
+    }
+
+
+def _milliseconds(time: datetime | None, default: int) -> int:
+    return default if time is None else int(time.timestamp()) * 1000 + time.microsecond // 1000

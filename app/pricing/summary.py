@@ -1,0 +1,140 @@
+"""Builds the contract's summary from what the rules gave.
+
+Enters: lines, the finished walk, and what was rejected. Leaves: `Priced`. It adds up what walk.py decided and
+decides nothing itself; `payable = goods − discount` holds for each line, each shop and the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from app.pricing.lines import Basket, Line
+from app.pricing.priced import Priced, PricedLine
+from app.pricing.schemas import CartRequest, Discount, LineSummary, Rejected, ShopSummary, Summary
+from app.pricing.walk import Miss, Walk, rejection
+
+# How long a buyer may look at a summary before the app should ask again.
+QUOTE_TTL_S = 600
+# A promotion that only lacks its minimum is worth telling; a screen full of them is not.
+NEAR_MISSES_MAX = 10
+
+
+class Hints(Protocol):
+    """What the gate believes to be free in a stock pool; None when it does not know."""
+
+    def get(self, pool_id: int) -> int | None: ...
+
+
+def rejections(cart: CartRequest, misses: Sequence[Miss]) -> list[Rejected]:
+    """What was asked for and gave nothing, and promotions that only lack their minimum."""
+    rejected: list[Rejected] = []
+    near_misses = 0
+    for miss in misses:
+        if miss.entry.rule.kind == "promotion":
+            near_misses += miss.code == "minimum_not_met"
+            if miss.code != "minimum_not_met" or near_misses > NEAR_MISSES_MAX:
+                continue
+        rejected.append(rejection(miss))
+    if cart.points:
+        rejected.append(Rejected("points", "points", "", "not_available"))
+    for code in cart.gift_card_codes:
+        rejected.append(Rejected("gift_card", code, "", "not_available"))
+    if cart.red_packet_id is not None:
+        rejected.append(Rejected("red_packet", cart.red_packet_id, "", "not_available"))
+    return rejected
+
+
+def summarize(
+    basket: Basket,
+    walk: Walk,
+    rejected: list[Rejected],
+    hints: Hints | None,
+    quote_id: str,
+) -> Priced:
+    lines = basket.lines
+    discounts: list[list[Discount]] = [[] for _ in lines]
+    coupon_minor = [0] * len(lines)
+    applied: list[Discount] = []
+    coupons: dict[str, int] = {}
+    for step in walk.steps:
+        rule = step.entry.rule
+        whole = Discount(rule.kind, step.entry.rule_id, rule.name, step.total_minor)
+        applied.append(whole)
+        for index, amount in zip(step.indexes, step.amounts, strict=True):
+            if amount == step.total_minor:
+                discounts[index].append(whole)
+            elif amount:
+                discounts[index].append(Discount(rule.kind, step.entry.rule_id, rule.name, amount))
+        if rule.kind == "coupon":
+            coupons[step.entry.rule_id] = step.total_minor
+            for index, amount in zip(step.indexes, step.amounts, strict=True):
+                coupon_minor[index] += amount
+    priced_lines = [
+        _priced_line(*each, hints) for each in zip(lines, walk.left, coupon_minor, discounts, strict=True)
+    ]
+    goods_minor = sum([line.goods_minor for line in lines])
+    payable_minor = sum(walk.left)
+    coupon_discount_minor = sum(coupon_minor)
+    summary = Summary(
+        quote_id=quote_id,
+        expires_at=datetime.fromtimestamp(basket.now_ms // 1000 + QUOTE_TTL_S, UTC),
+        currency=basket.currency,
+        goods_minor=goods_minor,
+        promotion_discount_minor=goods_minor - payable_minor - coupon_discount_minor,
+        coupon_discount_minor=coupon_discount_minor,
+        points_discount_minor=0,
+        gift_card_minor=0,
+        red_packet_minor=0,
+        freight_minor=0,
+        tax_minor=0,
+        payable_minor=payable_minor,
+        points_used=0,
+        points_earned=0,
+        shops=_shops(priced_lines),
+        applied=applied,
+        rejected=rejected,
+        warnings=[],
+    )
+    return Priced(summary, priced_lines, basket.flash_sale, coupons)
+
+
+def _priced_line(
+    line: Line, left_minor: int, coupon_minor: int, discounts: list[Discount], hints: Hints | None
+) -> PricedLine:
+    sku = line.sku
+    quantity = line.quantity
+    discount_minor = line.goods_minor - left_minor
+    free = None if hints is None else hints.get(line.pool_id)
+    limit = line.quantity_limit
+    max_quantity = limit if free is None or free > limit else free
+    summary = LineSummary(
+        sku.sku_id,
+        quantity,
+        line.unit_price_minor,
+        line.list_price_minor,
+        line.goods_minor,
+        discount_minor,
+        0,
+        0,
+        left_minor,
+        quantity <= max_quantity,
+        max_quantity,
+        discounts,
+    )
+    return PricedLine(sku, line.pool_id, discount_minor - coupon_minor, coupon_minor, summary)
+
+
+def _shops(lines: Sequence[PricedLine]) -> list[ShopSummary]:
+    shops: dict[str, ShopSummary] = {}
+    for line in lines:
+        summary = line.summary
+        shop = shops.get(line.sku.shop_id)
+        if shop is None:
+            shop = shops[line.sku.shop_id] = ShopSummary(line.sku.shop_id, 0, 0, 0, 0, [])
+        shop.goods_minor += summary.goods_minor
+        shop.discount_minor += summary.discount_minor
+        shop.payable_minor += summary.payable_minor
+        shop.lines.append(summary)
+    return list(shops.values())

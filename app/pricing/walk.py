@@ -1,0 +1,136 @@
+"""Applies rules one after the other, in their order, to what is left of each line.
+
+Enters: entries (a rule and the lines in its scope) in the order of application, and what is left of each
+line. Leaves: what each rule gave to which line, and why others gave nothing. No line goes below zero, and
+the same entries on the same lines always give the same. Which entries there are is decided in plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from app.lib.money import split_pro_rata
+from app.pricing.effects import EFFECTS, InScope
+from app.pricing.lines import Line
+from app.pricing.rules import Rule
+from app.pricing.schemas import Rejected
+
+
+class Entry(Struct, frozen=True, gc=False, eq=False):
+    """A rule that may apply. `rule_id` is the promotion's id, or the buyer's coupon's."""
+
+    rule: Rule
+    rule_id: str
+    # its lines in scope, by SKU id: the order that decides ties, so that the cart's own order does not
+    indexes: Sequence[int]
+
+
+class Step(Struct, frozen=True, gc=False, eq=False):
+    """What one rule gave: `amounts[n]` to line `indexes[n]`, `total_minor` in all, always above zero."""
+
+    entry: Entry
+    indexes: Sequence[int]
+    amounts: Sequence[int]
+    total_minor: int
+
+
+class Miss(Struct, frozen=True, gc=False, eq=False):
+    """Why a rule gave nothing."""
+
+    entry: Entry
+    code: str
+    missing_minor: int | None = None
+    missing_quantity: int | None = None
+
+
+class Walk(Struct, gc=False, eq=False):
+    """How far the rules have come. `left` is what remains to be paid of each line."""
+
+    left: list[int]
+    steps: list[Step]
+    misses: list[Miss]
+
+    def branch(self) -> Walk:
+        """A walk that goes on from here by itself, without the story so far."""
+        return Walk(self.left.copy(), [], [])
+
+
+def start(lines: Sequence[Line]) -> Walk:
+    return Walk([line.goods_minor for line in lines], [], [])
+
+
+def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk:
+    """Apply the entries to the walk, which is changed and returned.
+
+    The entries of one lane come in one call: what is exclusive on a line, and which coupon category is
+    taken, is remembered within a call only.
+    """
+    closed: dict[tuple[int, int], bool] | None = None
+    if True in [entry.rule.exclusive for entry in entries]:
+        closed = {}
+    categories: set[str] = set()
+    left = walk.left
+    for entry in entries:
+        rule = entry.rule
+        if rule.stack_category is not None and rule.stack_category in categories:
+            walk.misses.append(Miss(entry, "stack_conflict"))
+            continue
+        indexes = entry.indexes if closed is None else _open_lines(entry, closed)
+        if not indexes:
+            continue
+        outcome = _apply(entry, indexes, left, lines)
+        if isinstance(outcome, Miss):
+            walk.misses.append(outcome)
+            continue
+        walk.steps.append(outcome)
+        if rule.stack_category is not None:
+            categories.add(rule.stack_category)
+        for index, amount in zip(indexes, outcome.amounts, strict=True):
+            left[index] -= amount
+            if closed is not None and amount:
+                closed[rule.lane, index] = rule.exclusive
+    return walk
+
+
+def rejection(miss: Miss) -> Rejected:
+    """The miss as the summary tells it."""
+    rule = miss.entry.rule
+    return Rejected(
+        rule.kind, miss.entry.rule_id, rule.name, miss.code, miss.missing_minor, miss.missing_quantity
+    )
+
+
+def _open_lines(entry: Entry, closed: dict[tuple[int, int], bool]) -> Sequence[int]:
+    """An exclusive rule takes only lines that nothing of its lane has lowered; others keep off its lines.
+
+    `closed` tells, for a lane and a line that was lowered, whether that was by an exclusive rule.
+    """
+    lane = entry.rule.lane
+    if entry.rule.exclusive:
+        return [index for index in entry.indexes if (lane, index) not in closed]
+    return [index for index in entry.indexes if not closed.get((lane, index))]
+
+
+def _apply(entry: Entry, indexes: Sequence[int], left: list[int], lines: Sequence[Line]) -> Step | Miss:
+    rule = entry.rule
+    scope = InScope(lines, indexes, [left[index] for index in indexes])
+    if rule.min_amount_minor or rule.min_quantity:
+        missing_minor = rule.min_amount_minor - sum(scope.base_amounts(rule))
+        missing_quantity = rule.min_quantity - sum(scope.quantities()) if rule.min_quantity else 0
+        if missing_minor > 0 or missing_quantity > 0:
+            return Miss(
+                entry,
+                "minimum_not_met",
+                missing_minor if missing_minor > 0 else None,
+                missing_quantity if missing_quantity > 0 else None,
+            )
+    amounts = EFFECTS[type(rule.effect)](rule, rule.effect, scope)
+    total_minor = sum(amounts)
+    if rule.max_discount_minor is not None and total_minor > rule.max_discount_minor:
+        total_minor = rule.max_discount_minor
+        amounts = split_pro_rata(total_minor, amounts)
+    if total_minor == 0:
+        return Miss(entry, "gave_nothing")
+    return Step(entry, indexes, amounts, total_minor)
