@@ -71,29 +71,30 @@ def best_coupons(promotions: list[Entry], coupons: list[Entry], lines: Sequence[
     groups = _by_name((entry.rule.stack_category, entry) for entry in useful)
     if prod(len(group) + 1 for group in groups) <= COMBINATIONS_MAX:
         options = product(*([None, *group] for group in groups))
-        sets = [[entry for entry in option if entry is not None] for option in options]
+        sets = [[entry for entry in useful if entry in option] for option in options]
         return min(sets, key=lambda chosen: (tries.payable_minor(chosen), len(chosen)))
-    useful.sort(key=alone.__getitem__)
-    return _one_by_one(tries, useful[:CANDIDATES_MAX], without)
+    strongest = sorted(useful, key=alone.__getitem__)[:CANDIDATES_MAX]
+    return _one_by_one(tries, [entry for entry in useful if entry in strongest], without)
 
 
 def _one_by_one(tries: Tries, candidates: list[Entry], payable_minor: int) -> list[Entry]:
     """Add what saves most beside those already chosen, until nothing saves more."""
     chosen: list[Entry] = []
-    while candidates:
-        results = [tries.payable_minor([*chosen, entry]) for entry in candidates]
+    while open_ones := [entry for entry in candidates if _may_join(entry, chosen)]:
+        sets = [[each for each in candidates if each is entry or each in chosen] for entry in open_ones]
+        results = [tries.payable_minor(each) for each in sets]
         if min(results) >= payable_minor:
             break
         payable_minor = min(results)
-        winner = candidates[results.index(payable_minor)]
-        chosen.append(winner)
-        category = winner.rule.stack_category
-        candidates = [
-            entry
-            for entry in candidates
-            if entry is not winner and (category is None or entry.rule.stack_category != category)
-        ]
+        chosen = sets[results.index(payable_minor)]
     return chosen
+
+
+def _may_join(entry: Entry, chosen: Sequence[Entry]) -> bool:
+    category = entry.rule.stack_category
+    return entry not in chosen and (
+        category is None or all(each.rule.stack_category != category for each in chosen)
+    )
 
 
 def why_left_out(

@@ -44,6 +44,7 @@ def price(
     now_ms: int,
     *,
     quote_id: str = "",
+    quote_ttl_s: int = 300,
     hints: Hints | None = None,
 ) -> Priced:
     """Price a cart for a buyer who has these coupons.
@@ -60,7 +61,7 @@ def price(
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
     walk = walk_on(start(basket.lines), in_order(promotions, chosen), basket.lines)
     rejected += rejections(cart, walk.misses)
-    return summarize(basket, walk, rejected, hints, quote_id)
+    return summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
 
 
 def choose_coupons(
@@ -72,7 +73,7 @@ def choose_coupons(
     """
     basket = resolve(cart, book, now_ms)
     promotions = settle_choice_groups(promotion_entries(basket, book), [], basket.lines)
-    entries, unusable = coupon_entries(_soonest_first(coupons), coupons, basket, book)
+    entries, unusable = coupon_entries(coupons, coupons, basket, book)
     tries = Tries(promotions, entries, basket.lines)
     without = tries.payable_minor([])
     usable = []
@@ -96,15 +97,10 @@ def _choose_coupons(
     book: PriceBook,
 ) -> tuple[list[Entry], list[Rejected]]:
     """The best set of all the buyer's coupons, and why those that the cart named are not in it."""
-    entries, refused = coupon_entries([*_soonest_first(coupons), *named], coupons, basket, book)
+    entries, refused = coupon_entries([*coupons, *named], coupons, basket, book)
     chosen = best_coupons(promotions, entries, basket.lines)
     rejected = [each for each in refused if each.rule_id in named]
     for entry in entries:
         if entry.rule_id in named and entry not in chosen:
             rejected.append(why_left_out(entry, chosen, promotions, basket.lines))
     return chosen, rejected
-
-
-def _soonest_first(coupons: Mapping[str, BuyerCoupon]) -> list[str]:
-    """Of equal coupons the one that ends sooner is spent."""
-    return sorted(coupons, key=lambda each: (coupons[each].valid_to_ms, each))

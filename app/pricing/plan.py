@@ -12,7 +12,7 @@ from operator import attrgetter
 from app.pricing.book import PriceBook
 from app.pricing.lines import Basket
 from app.pricing.priced import BuyerCoupon
-from app.pricing.rules import Rule
+from app.pricing.rules import NEVER_MS, Rule
 from app.pricing.schemas import Rejected
 from app.pricing.walk import Entry
 
@@ -39,11 +39,15 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
 def coupon_entries(
     coupon_ids: Iterable[str], coupons: Mapping[str, BuyerCoupon], basket: Basket, book: PriceBook
 ) -> tuple[list[Entry], list[Rejected]]:
-    """The coupons that may apply, by lane and then as named; and why the others may not."""
+    """The coupons that may apply, and why the others may not.
+
+    They come by lane, and in a lane the one that ends sooner first: however an app orders them, the same
+    coupons give the same price.
+    """
     lines = basket.lines
     entries: list[Entry] = []
     rejected: list[Rejected] = []
-    for coupon_id in dict.fromkeys(coupon_ids):
+    for coupon_id in _soonest_first(set(coupon_ids), coupons):
         coupon = coupons.get(coupon_id)
         rule = None if coupon is None else book.templates.get(coupon.template_id)
         if coupon is None or rule is None:  # somebody else's looks the same as none
@@ -67,6 +71,13 @@ def in_order(promotions: list[Entry], coupons: list[Entry]) -> list[Entry]:
     if not promotions or promotions[-1].rule.lane < coupons[0].rule.lane:
         return promotions + coupons
     return sorted(promotions + coupons, key=_by_lane)
+
+
+def _soonest_first(coupon_ids: set[str], coupons: Mapping[str, BuyerCoupon]) -> list[str]:
+    if len(coupon_ids) < 2:
+        return list(coupon_ids)
+    ends = {each: coupons[each].valid_to_ms if each in coupons else NEVER_MS for each in coupon_ids}
+    return sorted(coupon_ids, key=lambda each: (ends[each], each))
 
 
 def _unusable(coupon: BuyerCoupon, rule: Rule, basket: Basket) -> str | None:

@@ -15,8 +15,6 @@ from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import CartRequest, Discount, LineSummary, Rejected, ShopSummary, Summary
 from app.pricing.walk import Miss, Walk, rejection
 
-# How long a buyer may look at a summary before the app should ask again.
-QUOTE_TTL_S = 600
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 
@@ -52,6 +50,7 @@ def summarize(
     rejected: list[Rejected],
     hints: Hints | None,
     quote_id: str,
+    quote_ttl_s: int,
 ) -> Priced:
     lines = basket.lines
     discounts: list[list[Discount]] = [[] for _ in lines]
@@ -79,7 +78,7 @@ def summarize(
     coupon_discount_minor = sum(coupon_minor)
     summary = Summary(
         quote_id=quote_id,
-        expires_at=datetime.fromtimestamp(basket.now_ms // 1000 + QUOTE_TTL_S, UTC),
+        expires_at=datetime.fromtimestamp(basket.now_ms // 1000 + quote_ttl_s, UTC),
         currency=basket.currency,
         goods_minor=goods_minor,
         promotion_discount_minor=goods_minor - payable_minor - coupon_discount_minor,

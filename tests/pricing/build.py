@@ -1,0 +1,108 @@
+"""Small builders for the engine's tests: a book in a few words, and carts for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from app.catalog.snapshot import Shop, Sku
+from app.flash_sales.snapshot import FlashItem, FlashSale
+from app.pricing.book import PriceBook
+from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.engine import price
+from app.pricing.priced import BuyerCoupon, Priced
+from app.pricing.rules import Rule, coupon_rule, promotion_rule
+from app.pricing.schemas import CartLine, CartRequest
+
+NOW_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+
+
+def sku(
+    sku_id: str,
+    price_minor: int,
+    *,
+    list_price_minor: int | None = None,
+    currency: str = "CNY",
+    shop_id: str = "7",
+    item_id: str | None = None,
+    category_ids: tuple[str, ...] = (),
+) -> Sku:
+    return Sku(
+        sku_id=sku_id,
+        item_id=item_id or f"item-{sku_id}",
+        shop_id=shop_id,
+        title=f"Title {sku_id}",
+        item_type="physical",
+        category_ids=category_ids,
+        prices={currency: (price_minor, list_price_minor or price_minor)},
+        weight_grams=0,
+        pool_id=sum(sku_id.encode()),
+        reserve_on="place",
+        attributes={},
+    )
+
+
+def promotion(promotion_id: str, effect: dict[str, Any], **fields: Any) -> Rule:
+    document = {"name": f"Name {promotion_id}", "lane": "shop", "effect": effect, **fields}
+    return promotion_rule(promotion_id, msgspec.convert(document, PromotionDocument))
+
+
+def template(template_id: str, effect: dict[str, Any], **fields: Any) -> Rule:
+    document = {"name": f"Name {template_id}", "valid_days": 7, "effect": effect, **fields}
+    return coupon_rule(template_id, msgspec.convert(document, CouponTemplateDocument))
+
+
+def coupon(coupon_id: str, template_id: str, status: str = "available", **times: int) -> BuyerCoupon:
+    return BuyerCoupon(
+        coupon_id=coupon_id,
+        template_id=template_id,
+        status=status,
+        valid_from_ms=times.get("valid_from_ms", NOW_MS - HOUR_MS),
+        valid_to_ms=times.get("valid_to_ms", NOW_MS + HOUR_MS),
+    )
+
+
+def held(*coupons: BuyerCoupon) -> dict[str, BuyerCoupon]:
+    return {each.coupon_id: each for each in coupons}
+
+
+def book(*entries: Sku | Rule | FlashSale) -> PriceBook:
+    skus = [each for each in entries if isinstance(each, Sku)]
+    rules = [each for each in entries if isinstance(each, Rule)]
+    return (
+        PriceBook()
+        .with_catalog([Shop(each, each, "CNY") for each in {sku.shop_id for sku in skus}], skus)
+        .with_promotions([each for each in rules if each.kind == "promotion"])
+        .with_templates([each for each in rules if each.kind == "coupon"])
+        .with_flash_sales([each for each in entries if isinstance(each, FlashSale)])
+    )
+
+
+def flash_sale(activity_id: str, items: dict[str, FlashItem], **fields: Any) -> FlashSale:
+    window = {"starts_at_ms": NOW_MS - HOUR_MS, "ends_at_ms": NOW_MS + HOUR_MS, "ended": False}
+    return FlashSale(activity_id=activity_id, name=activity_id, items=items, **{**window, **fields})
+
+
+def cart(quantities: Mapping[str, int], currency: str = "CNY", **fields: Any) -> CartRequest:
+    lines = [CartLine(sku_id, quantity) for sku_id, quantity in quantities.items()]
+    return CartRequest(currency, lines, **fields)
+
+
+def priced(
+    price_book: PriceBook, quantities: Mapping[str, int], *coupons: BuyerCoupon, **fields: Any
+) -> Priced:
+    """The cart priced with all of these coupons chosen, unless the cart's fields say otherwise."""
+    fields.setdefault("coupon_ids", [each.coupon_id for each in coupons])
+    return price(cart(quantities, **fields), price_book, held(*coupons), NOW_MS)
+
+
+def discounts(result: Priced) -> dict[str, int]:
+    """What each line was lowered by, by SKU."""
+    return {line.sku.sku_id: line.summary.discount_minor for line in result.lines}
+
+
+def codes(result: Priced) -> list[tuple[str, str]]:
+    return [(each.rule_id, each.code) for each in result.summary.rejected]

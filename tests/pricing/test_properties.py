@@ -1,0 +1,167 @@
+"""What holds for every cart and every set of rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.pricing.priced import Priced
+from app.pricing.rules import Rule
+from tests.pricing.build import book, coupon, priced, promotion, sku, template
+
+SKUS = [
+    sku("a", 100, list_price_minor=133, category_ids=("tea",)),
+    sku("b", 9999, category_ids=("tea", "new")),
+    sku("c", 1, shop_id="8"),
+    sku("d", 0, shop_id="8", category_ids=("new",)),
+    sku("e", 12_345, list_price_minor=20_001),
+]
+
+EFFECTS = st.one_of(
+    st.builds(lambda bp: {"kind": "percent_off", "percent_bp": bp}, st.integers(1, 10_000)),
+    st.builds(
+        lambda amount, per: {"kind": "amount_off", "amount_minor": amount, "per": per},
+        st.integers(1, 20_000),
+        st.sampled_from(["unit", "line", "order"]),
+    ),
+    st.builds(
+        lambda first, more, amount, repeat: {
+            "kind": "tiers",
+            "repeat": repeat,
+            "tiers": [
+                {"min_amount_minor": first, "amount_off_minor": amount},
+                {"min_amount_minor": first + more, "amount_off_minor": 3 * amount},
+            ],
+        },
+        st.integers(1, 9000),
+        st.integers(1, 9000),
+        st.integers(1, 9000),
+        st.booleans(),
+    ),
+    st.just({"kind": "tiers", "tiers": [{"min_quantity": 3, "percent_bp": 777}]}),
+)
+
+FIELDS = st.fixed_dictionaries(
+    {
+        "scope": st.sampled_from(
+            [
+                {},
+                {"sku_ids": ["a", "c"]},
+                {"category_ids": ["tea"]},
+                {"shop_ids": ["8"]},
+                {"item_ids": ["item-e"]},
+            ]
+        ),
+        "condition": st.fixed_dictionaries(
+            {
+                "base": st.sampled_from(["list", "discounted"]),
+                "min_amount_minor": st.one_of(st.none(), st.integers(1, 20_000)),
+            }
+        ),
+        "limits": st.fixed_dictionaries(
+            {
+                "max_discount_minor": st.one_of(st.none(), st.integers(1, 5000)),
+                "max_quantity": st.one_of(st.none(), st.integers(1, 4)),
+            }
+        ),
+    }
+)
+
+PROMOTION_FIELDS = st.fixed_dictionaries(
+    {
+        "lane": st.sampled_from(["item", "shop", "platform"]),
+        "priority": st.integers(0, 3),
+        "exclusive": st.booleans(),
+        "choice_group": st.sampled_from([None, None, "g"]),
+    }
+)
+
+
+def _promotions(drawn: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]) -> list[Rule]:
+    return [
+        promotion(f"p{number}", effect, **fields, **more)
+        for number, (effect, fields, more) in enumerate(drawn)
+    ]
+
+
+def _templates(drawn: list[tuple[dict[str, Any], dict[str, Any], str | None]]) -> list[Rule]:
+    return [
+        template(f"t{number}", effect, **fields, stack_category=category)
+        for number, (effect, fields, category) in enumerate(drawn)
+    ]
+
+
+PROMOTIONS = st.lists(st.tuples(EFFECTS, FIELDS, PROMOTION_FIELDS), max_size=5).map(_promotions)
+COUPONS = st.lists(st.tuples(EFFECTS, FIELDS, st.sampled_from([None, "x"])), max_size=3).map(_templates)
+CARTS = st.dictionaries(st.sampled_from([each.sku_id for each in SKUS]), st.integers(1, 7), min_size=1)
+
+
+def _priced(quantities: dict[str, int], rules: list[Rule]) -> Priced:
+    coupons = [coupon(f"c{rule.rule_id}", rule.rule_id) for rule in rules if rule.kind == "coupon"]
+    return priced(book(*SKUS, *rules), quantities, *coupons)
+
+
+@settings(max_examples=150)
+@given(CARTS, PROMOTIONS, COUPONS)
+def test_parts_add_up_at_every_level_and_nothing_is_below_zero(
+    quantities: dict[str, int], promotions: list[Rule], coupons: list[Rule]
+) -> None:
+    result = _priced(quantities, promotions + coupons)
+    summary = result.summary
+    for line in result.lines:
+        shown = line.summary
+        assert shown.goods_minor == shown.unit_price_minor * shown.quantity
+        assert shown.discount_minor == sum(each.amount_minor for each in shown.discounts)
+        assert shown.discount_minor == line.promotion_minor + line.coupon_minor
+        assert shown.payable_minor == shown.goods_minor - shown.discount_minor >= 0
+        assert all(each.amount_minor > 0 for each in shown.discounts)
+    for shop in summary.shops:
+        for field in ("goods_minor", "discount_minor", "payable_minor"):
+            assert getattr(shop, field) == sum(getattr(line, field) for line in shop.lines)
+    discount_minor = summary.promotion_discount_minor + summary.coupon_discount_minor
+    assert summary.payable_minor == summary.goods_minor - discount_minor
+    assert summary.payable_minor == sum(shop.payable_minor for shop in summary.shops)
+    assert summary.coupon_discount_minor == sum(line.coupon_minor for line in result.lines)
+    assert summary.coupon_discount_minor == sum(result.coupons.values())
+    assert discount_minor == sum(each.amount_minor for each in summary.applied)
+    by_rule = {each.rule_id: 0 for each in summary.applied}
+    for line in result.lines:
+        for each in line.summary.discounts:
+            by_rule[each.rule_id] += each.amount_minor
+    assert by_rule == {each.rule_id: each.amount_minor for each in summary.applied}
+
+
+@settings(max_examples=100)
+@given(CARTS, PROMOTIONS, COUPONS, st.randoms(use_true_random=False))
+def test_the_order_of_the_lines_changes_nothing(
+    quantities: dict[str, int], promotions: list[Rule], coupons: list[Rule], random: Any
+) -> None:
+    sku_ids = list(quantities)
+    random.shuffle(sku_ids)
+    one = _priced(quantities, promotions + coupons)
+    other = _priced({each: quantities[each] for each in sku_ids}, promotions + coupons)
+    assert {line.sku.sku_id: line for line in one.lines} == {line.sku.sku_id: line for line in other.lines}
+    assert one.summary.applied == other.summary.applied
+    assert one.summary.rejected == other.summary.rejected
+
+
+@settings(max_examples=100)
+@given(CARTS, PROMOTIONS, COUPONS, EFFECTS, st.integers(0, 3))
+def test_a_rule_that_cannot_apply_changes_nothing(
+    quantities: dict[str, int],
+    promotions: list[Rule],
+    coupons: list[Rule],
+    effect: dict[str, Any],
+    why: int,
+) -> None:
+    reasons: list[dict[str, Any]] = [
+        {"scope": {"sku_ids": ["not-in-the-cart"]}},
+        {"shop_id": "9"},
+        {"ends_at": "2020-01-01T00:00:00Z"},
+        {"condition": {"currencies": ["USD"]}},
+    ]
+    idle = promotion("idle", effect, exclusive=True, choice_group="g", priority=99, **reasons[why])
+    before = _priced(quantities, promotions + coupons)
+    assert _priced(quantities, [*promotions, *coupons, idle]) == before
