@@ -80,6 +80,8 @@ def migrate(data_dir: DataDir = None) -> None:
     """Bring the database to this version's schema."""
     import asyncio
 
+    import asyncpg
+
     from app.lib.migrate import MigrationError
     from app.lib.migrate import migrate as apply
     from app.settings import load_settings
@@ -88,7 +90,7 @@ def migrate(data_dir: DataDir = None) -> None:
     settings.check()
     try:
         asyncio.run(apply(settings.database_url))
-    except (MigrationError, OSError) as error:
+    except (MigrationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise SystemExit(f"The database was not migrated: {error}") from None
 
 

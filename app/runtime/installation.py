@@ -94,9 +94,11 @@ def provider_port(host: str, api_port: int) -> int:
         return int(bound.getsockname()[1])
 
 
-def reachable(host: str) -> str:
-    """The address at which a program on this machine finds what listens on `host`."""
-    return "127.0.0.1" if host in WILDCARDS else host
+def address(host: str, port: int) -> str:
+    """Where a program on this machine finds what listens there."""
+    if host in WILDCARDS:
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - compared with, not bound to
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def with_secrets(settings: Settings) -> Settings:

@@ -151,7 +151,8 @@ class PostgresServer:
 
     def _explain(self, what: str) -> str:
         tail = self._log.read_text(errors="replace").splitlines()[-8:] if self._log.exists() else []
-        return "\n".join([f"Postgres {what}. The end of {self._log}:", *tail])
+        whom = f" (as the user {self._user.pw_name})" if self._user else ""
+        return "\n".join([f"Postgres{whom} {what}. The end of {self._log}:", *tail])
 
     def _owner_uid(self) -> int:
         return self._user.pw_uid if self._user else os.geteuid()

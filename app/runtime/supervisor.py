@@ -7,7 +7,6 @@ addresses; a message says what to do when it cannot start.
 
 import asyncio
 import contextlib
-import http.client
 import importlib.util
 import os
 import signal
@@ -16,6 +15,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import asyncpg
+import httpx
 import msgspec
 
 from app.lib.migrate import MigrationError, migrate
@@ -49,6 +50,8 @@ START_ERRORS = (
     ServerStartError,
     MigrationError,
     ChildFailedError,
+    asyncpg.PostgresError,  # of a DATABASE_URL that was given
+    asyncpg.InterfaceError,
     OSError,
 )
 
@@ -64,6 +67,7 @@ def run(settings: Settings, *, workers: int, seed: bool) -> int:
             finally:
                 _ignore_signals()  # the stop below is bounded, and must not itself be stopped
     except StopRequested:
+        progress.warn("Stopped.")
         return 0
     except START_ERRORS as error:
         progress.warn(f"Rushcart did not start. {error}")
@@ -132,7 +136,7 @@ def _settle(
     settled = msgspec.structs.replace(
         installation.with_secrets(settings),
         data_dir=str(data_dir),
-        sandbox_url=f"http://{installation.reachable(settings.host)}:{provider_port}",
+        sandbox_url=installation.address(settings.host, provider_port),
         **urls,
     )
     settled.check()
@@ -149,7 +153,7 @@ def _seed(data_dir: Path) -> None:
 
 
 def _provider(settings: Settings, data_dir: Path, port: int) -> Child:
-    address = f"http://{installation.reachable(settings.host)}:{settings.port}"
+    address = installation.address(settings.host, settings.port)
     options = ["--host", settings.host, "--port", str(port), "--callback", address,
                "--public-url", settings.sandbox_url]  # fmt: skip
     # Secrets by the environment: a command line can be read by everyone on the machine.
@@ -162,25 +166,24 @@ def _provider(settings: Settings, data_dir: Path, port: int) -> Child:
 
 def _wait_ready(processes: list[Child], settings: Settings) -> None:
     deadline = time.monotonic() + READY_LIMIT_S
-    waiting = {(settings.port, "/readyz"), (int(settings.sandbox_url.rpartition(":")[2]), "/healthz")}
+    waiting = {
+        f"{installation.address(settings.host, settings.port)}/readyz",
+        f"{settings.sandbox_url}/healthz",
+    }
     while waiting:
         if ended := [child for child in processes if child.pid is None]:
             raise ChildFailedError(_explain(ended[0], "ended"))
         if time.monotonic() > deadline:
             raise ChildFailedError(_explain(processes[0], f"was not ready after {READY_LIMIT_S:.0f} s"))
-        waiting = {at for at in waiting if not _answers(installation.reachable(settings.host), *at)}
+        waiting = {url for url in waiting if not _answers(url)}
         time.sleep(POLL_S)
 
 
-def _answers(host: str, port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=1.0)
+def _answers(url: str) -> bool:
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+        return httpx.get(url, timeout=1.0, trust_env=False).is_success  # no proxy between us and ourselves
+    except httpx.HTTPError:
         return False
-    finally:
-        connection.close()
 
 
 def _explain(child: Child, what: str) -> str:
@@ -189,7 +192,7 @@ def _explain(child: Child, what: str) -> str:
 
 
 def _say_ready(settings: Settings, progress: Progress) -> None:
-    address = f"http://{installation.reachable(settings.host)}:{settings.port}"
+    address = installation.address(settings.host, settings.port)
     progress.say(tour(settings, address))
     progress.say(f"ready api={address} provider={settings.sandbox_url}")
 

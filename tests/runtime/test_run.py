@@ -117,7 +117,7 @@ def processes_of(data_dir: Path) -> list[str]:
 
 def answers(address: str, path: str = "/readyz") -> bool:
     try:
-        return httpx.get(f"{address}{path}", timeout=5).status_code == 200
+        return httpx.get(f"{address}{path}", timeout=5, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
