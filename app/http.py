@@ -18,7 +18,9 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
+from app.addresses import routes as addresses
 from app.bootstrap import open_services
+from app.cart import routes as cart
 from app.catalog import routes as catalog
 from app.dependencies import DEPENDENCIES
 from app.health import routes as health
@@ -29,7 +31,7 @@ from app.settings import Settings
 
 log = structlog.get_logger()
 
-ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES]
+ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES, *cart.ROUTES, *addresses.ROUTES]
 HOT_ROUTES: list[HotRoute[Any]] = []
 
 

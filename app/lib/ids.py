@@ -30,6 +30,15 @@ SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1
 # node for as long, of which there are 1,024.
 LEASE_TTL_S = 600
 
+ID_MAX = (1 << 63) - 1
+
+
+def parse_id(text: str) -> int:
+    """The number behind an id that a client sent; 0, which nothing has, where it is none."""
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= ID_MAX:
+        return int(text)
+    return 0
+
 
 class IdMaker:
     """Makes ids for one node. Not for use from several threads."""

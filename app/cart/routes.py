@@ -1,0 +1,42 @@
+"""The cart's calls. Each answers with the cart as it is now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.params import JSONBody, QueryParameter
+
+from app.cart.entries import empty_cart, list_entries, remove_entries, set_entry
+from app.cart.schemas import CART_ENTRIES_MAX, Entry, SetEntry
+from app.dependencies import Buyer, ServicesDependency
+from app.lib.page import Page
+
+SkuIds = Annotated[list[str] | None, QueryParameter(name="sku_id", max_items=CART_ENTRIES_MAX)]
+
+
+@get("/shopping/cart/entries")
+async def show_cart(services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
+    return await list_entries(services.pool, buyer.sub)
+
+
+@post("/shopping/cart/entries", status_code=200)
+async def set_cart_entry(data: JSONBody[SetEntry], services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
+    """Sets the SKU's quantity; a repeat changes nothing."""
+    await set_entry(services.pool, buyer.sub, data, services.clock.now())
+    return await list_entries(services.pool, buyer.sub)
+
+
+@delete("/shopping/cart/entries", status_code=200)
+async def remove_cart_entries(
+    services: ServicesDependency, buyer: Buyer, sku_ids: SkuIds = None
+) -> Page[Entry]:
+    """Takes out `?sku_id=…` (may be repeated); without it the whole cart."""
+    if sku_ids is None:
+        await empty_cart(services.pool, buyer.sub)
+    else:
+        await remove_entries(services.pool, buyer.sub, sku_ids)
+    return await list_entries(services.pool, buyer.sub)
+
+
+ROUTES = [show_cart, set_cart_entry, remove_cart_entries]

@@ -1,0 +1,27 @@
+-- name: sku_on_sale
+-- Whether the SKU can be bought at all.
+SELECT true FROM sku WHERE sku_id = $1 AND NOT withdrawn;
+
+-- name: set_entry<!
+-- Put a SKU into the cart with this quantity; no row when the cart is full. Two calls at once may pass the
+-- limit by one: it bounds the cart, it is not a promise.
+INSERT INTO cart_entry (buyer_id, sku_id, quantity, updated_at)
+SELECT $1, $2, $3, $4
+WHERE EXISTS (SELECT FROM cart_entry WHERE buyer_id = $1 AND sku_id = $2)
+    OR (SELECT count(*) FROM cart_entry WHERE buyer_id = $1) < $5
+ON CONFLICT (buyer_id, sku_id) DO UPDATE SET quantity = excluded.quantity, updated_at = excluded.updated_at
+RETURNING sku_id;
+
+-- name: list_entries
+-- A buyer's cart, what was touched last first.
+SELECT sku_id, quantity, item_id, shop_id, title, attributes, prices, NOT withdrawn AS on_sale
+FROM cart_entry JOIN sku USING (sku_id) JOIN item USING (item_id)
+WHERE buyer_id = $1 ORDER BY updated_at DESC, sku_id;
+
+-- name: remove_entries!
+-- Take SKUs out of the cart.
+DELETE FROM cart_entry WHERE buyer_id = $1 AND sku_id = ANY($2::text[]);
+
+-- name: remove_all_entries!
+-- Empty the cart.
+DELETE FROM cart_entry WHERE buyer_id = $1;
