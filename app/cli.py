@@ -94,6 +94,31 @@ def migrate(data_dir: DataDir = None) -> None:
         raise SystemExit(f"The database was not migrated: {error}") from None
 
 
+@cli.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Shopify's product CSV, or NDJSON")
+    ],
+    shop: Annotated[
+        str, typer.Option(help="The shop of products that name none; a CSV's is made if it is new")
+    ] = "imported",
+    currency: Annotated[
+        str | None, typer.Option(help="The CSV's currency; by default the shop's, of a new shop CNY")
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Import all but the bad rows")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Load a catalog from a file: all of it, or nothing and every bad row named.
+
+    New SKUs begin with the file's stock; the stock of known ones is left as it is.
+    """
+    from app.catalog.command import import_catalog
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    raise typer.Exit(import_catalog(settings, file, shop_id=shop, currency=currency, skip_bad=skip_bad))
+
+
 @cli.command()
 def token(
     sub: Annotated[str, typer.Option(help="Whose: the buyer's id")],

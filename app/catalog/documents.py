@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from app.lib.bounds import AmountMinor, Currency, Id, Name
+from app.lib.money import is_currency
 
 # Ten tonnes: above it a parcel is no parcel.
 WEIGHT_GRAMS_MAX = 10_000_000
@@ -23,11 +24,20 @@ CategoryIds = Annotated[list[Id], Meta(max_length=32)]
 ItemType = Literal["physical", "virtual", "third_party", "bill"]
 
 
+def check_currency(currency: str) -> None:
+    """Raises ValueError, which the decoder turns into a refusal."""
+    if not is_currency(currency):
+        raise ValueError(f"{currency} is not a currency of ISO 4217")
+
+
 class ShopDocument(Struct, forbid_unknown_fields=True, frozen=True):
     """A shop as `PUT /admin/shops/{shop_id}` takes it."""
 
     name: Name
     currency: Currency
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency)
 
 
 class PriceDocument(Struct, forbid_unknown_fields=True, frozen=True):
@@ -50,6 +60,10 @@ class SkuDocument(Struct, forbid_unknown_fields=True, frozen=True):
     weight_grams: Annotated[int, Meta(ge=0, le=WEIGHT_GRAMS_MAX)] = 0
     # when its stock is reserved: as the order is placed, or only as it is paid
     reserve_on: Literal["place", "pay"] = "place"
+
+    def __post_init__(self) -> None:
+        for currency in self.prices:
+            check_currency(currency)
 
 
 class ItemDocument(Struct, forbid_unknown_fields=True, frozen=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 
 from app.catalog.documents import ShopDocument
@@ -24,8 +23,6 @@ sql = load("catalog")
 
 # Merging a million SKUs takes minutes in one statement.
 STATEMENT_TIMEOUT_MS = 1_800_000
-# The CSV names no shop: without --shop its products go into one of this id.
-SHOP_DEFAULT = "imported"
 CURRENCY_DEFAULT = "CNY"
 # How often the progress is told: about a hundred times a second.
 RECORDS_PER_TELL = 100
@@ -35,7 +32,7 @@ async def import_file(
     database_url: str,
     path: Path,
     *,
-    shop_id: str = SHOP_DEFAULT,
+    shop_id: str,
     currency: str | None = None,
     skip_bad: bool = False,
     report: Callable[[BadRow], None],
@@ -50,7 +47,7 @@ async def import_file(
         async with pool.acquire() as connection:
             market, shop = await _market(connection, shop_id, currency)
             with path.open("rb") as file:
-                records = chain(shop, _told(_records(file, market), file, tell))
+                records = _told(_records(file, market, shop), file, tell)
                 return await import_records(connection, records, skip_bad=skip_bad, report=report)
     finally:
         await pool.close()
@@ -68,10 +65,11 @@ async def _market(
     return Market(shop_id, currency, decimals_of(currency)), shop
 
 
-def _records(file: io.BufferedReader, market: Market) -> Iterator[Record]:
+def _records(file: io.BufferedReader, market: Market, shop: list[ImportedShop]) -> Iterator[Record]:
     if file.peek(64).removeprefix(BOM).lstrip()[:1] == b"{":
         yield from read_ndjson(file, market.shop_id)
         return
+    yield from shop
     # Bytes that are not UTF-8 pass as surrogates, so that the reader can name their row.
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     yield from read_shopify_csv(text, market)

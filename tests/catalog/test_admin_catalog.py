@@ -126,6 +126,7 @@ async def test_a_merchant_changes_and_sees_its_own_shop_only(
         {"skus": [ITEM["skus"][0], ITEM["skus"][0]]},
         {"skus": [{"sku_id": "1", "prices": {}}]},
         {"skus": [{"sku_id": "1", "prices": {"cny": {"price_minor": 1}}}]},
+        {"skus": [{"sku_id": "1", "prices": {"XYZ": {"price_minor": 1}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": -1}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": 1.5}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": 10**13}}}]},
