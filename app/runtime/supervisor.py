@@ -10,10 +10,12 @@ import contextlib
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import asyncpg
 import httpx
@@ -72,12 +74,11 @@ def run(settings: Settings, *, workers: int, seed: bool) -> int:
     except START_ERRORS as error:
         progress.warn(f"Rushcart did not start. {error}")
         return 1
-    return 0
 
 
 def _start_and_watch(
     settings: Settings, workers: int, seed: bool, progress: Progress, stack: contextlib.ExitStack
-) -> None:
+) -> NoReturn:
     data_dir = Path(settings.data_dir).resolve()
     stack.enter_context(installation.locked(data_dir))
     os.umask(0o077)  # logs and books are for the owner alone
@@ -95,14 +96,7 @@ def _start_and_watch(
         with progress.step("Demo shop"):
             _seed(data_dir)
 
-    environment = os.environ | {"RUSHCART_HOST": settings.host, "RUSHCART_PORT": str(settings.port)}
-    apis = [
-        Child(f"api-{n}", "api", data_dir=data_dir, environment=environment, listener=listener)
-        for n, listener in enumerate(listeners, start=1)
-    ]
-    processes = [*apis, _provider(settings, data_dir, provider_port)]
-    if importlib.util.find_spec("app.worker"):
-        processes.append(Child("worker", "worker", data_dir=data_dir, environment=environment))
+    processes = _processes(settings, data_dir, listeners, provider_port)
     stack.callback(children.stop, processes)
     with progress.step("API, worker, sandbox provider"):
         for child in processes:
@@ -110,6 +104,20 @@ def _start_and_watch(
         _wait_ready(processes, settings)
     _say_ready(settings, progress)
     _watch([*servers, *processes], progress)
+
+
+def _processes(
+    settings: Settings, data_dir: Path, listeners: list[socket.socket], provider_port: int
+) -> list[Child]:
+    environment = os.environ | {"RUSHCART_HOST": settings.host, "RUSHCART_PORT": str(settings.port)}
+    processes = [
+        Child(f"api-{n}", "api", data_dir=data_dir, environment=environment, listener=listener)
+        for n, listener in enumerate(listeners, start=1)
+    ]
+    processes.append(_provider(settings, data_dir, provider_port))
+    if importlib.util.find_spec("app.worker"):
+        processes.append(Child("worker", "worker", data_dir=data_dir, environment=environment))
+    return processes
 
 
 def _start_servers(
@@ -197,7 +205,7 @@ def _say_ready(settings: Settings, progress: Progress) -> None:
     progress.say(f"ready api={address} provider={settings.sandbox_url}")
 
 
-def _watch(processes: list[Startable], progress: Progress) -> None:
+def _watch(processes: list[Startable], progress: Progress) -> NoReturn:
     watches = [Watch(process, progress) for process in processes]
     while True:
         for watch in watches:
