@@ -143,8 +143,7 @@ def _bind(host: str, port: int, *, share: bool) -> socket.socket:
 
 def _explain(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        other = port + 1
-        return f"Port {port} on {host} is in use.\nChoose another one: --port {other}, or RUSHCART_PORT={other}"
+        return f"Port {port} on {host} is in use.\nChoose another one: --port {port + 1}"
     if error.errno == errno.EACCES:
         return f"Port {port} on {host} needs more rights.\nChoose one above 1023: --port 8000"
     return f"Cannot listen on {host} port {port}: {error.strerror}.\nChoose another --host or --port."

@@ -199,7 +199,7 @@ def test_a_port_in_use_is_named_and_nothing_is_started(start: Callable[..., Run]
         assert run.process.wait(START_LIMIT_S) == 1
     assert run.lines() == [
         f"Rushcart did not start. Port {free_port} on 127.0.0.1 is in use.",
-        f"Choose another one: --port {free_port + 1}, or RUSHCART_PORT={free_port + 1}",
+        f"Choose another one: --port {free_port + 1}",
     ]
     assert processes_of(run.data_dir) == []
     assert not (run.data_dir / "postgres").exists()
