@@ -13,12 +13,14 @@ from datetime import timedelta
 
 import redis.asyncio as redis
 
+from app.coupons.held import HeldCoupons
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
 from app.lib.ids import IdMaker, NodeLease
 from app.lib.postgres import Pool, open_pool
 from app.lib.valkey import Valkey, open_client
+from app.pricing.snapshots import PriceSnapshots
 from app.settings import Settings
 
 
@@ -35,13 +37,18 @@ class Services:
     authenticator: Authenticator
     rate_limiter: RateLimiter
     anonymous_limiter: RateLimiter
+    prices: PriceSnapshots
+    coupons: HeldCoupons
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, name: str, clock: Clock | None = None
+    settings: Settings, *, name: str, clock: Clock | None = None, load_prices: bool = True
 ) -> AsyncIterator[Services]:
-    """Open everything, close it in reverse order at the end. `name` tells processes apart in Postgres."""
+    """Open everything, close it in reverse order at the end. `name` tells processes apart in Postgres.
+
+    A process that prices nothing (`load_prices` false) is spared the price book.
+    """
     clock = clock or _clock(settings)
     pool = await open_pool(
         settings.database_url,
@@ -52,7 +59,11 @@ async def open_services(
     client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)
     lease = NodeLease(pool)
     valkey = Valkey(client)
+    prices = PriceSnapshots(pool, clock)
+    coupons = HeldCoupons(pool, valkey, clock)
     try:
+        if load_prices:
+            await prices.start()
         yield Services(
             settings=settings,
             clock=clock,
@@ -65,8 +76,12 @@ async def open_services(
             anonymous_limiter=RateLimiter(
                 settings.rate_limit_per_s * ANONYMOUS_SHARE, settings.rate_limit_burst * ANONYMOUS_SHARE
             ),
+            prices=prices,
+            coupons=coupons,
         )
     finally:
+        await prices.stop()
+        await coupons.stop()
         await lease.stop()
         await valkey.close()
         await pool.close()

@@ -27,12 +27,13 @@ from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.pricing import routes as pricing
 from app.settings import Settings
 
 log = structlog.get_logger()
 
 ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES, *cart.ROUTES, *addresses.ROUTES]
-HOT_ROUTES: list[HotRoute[Any]] = []
+HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES]
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:

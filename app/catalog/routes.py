@@ -22,7 +22,9 @@ async def replace_shop(
     shop_id: PathId, data: JSONBody[ShopDocument], services: ServicesDependency, staff: Staff
 ) -> Shop:
     staff.require_shop(shop_id)
-    return await put_shop(services.pool, shop_id, data)
+    shop = await put_shop(services.pool, shop_id, data)
+    await services.prices.refresh()
+    return shop
 
 
 @get("/admin/shops/{shop_id:str}")
@@ -46,7 +48,9 @@ async def replace_item(
     item_id: PathId, data: JSONBody[ItemDocument], services: ServicesDependency, staff: Staff
 ) -> Item:
     staff.require_shop(data.shop_id)
-    return await put_item(services.pool, item_id, data)
+    item = await put_item(services.pool, item_id, data)
+    await services.prices.refresh()
+    return item
 
 
 @get("/admin/items/{item_id:str}")

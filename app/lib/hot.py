@@ -18,6 +18,7 @@ import structlog
 from litestar import Litestar, post
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 from litestar.types import Receive, Scope, Send
 
 from app.lib import metrics
@@ -102,7 +103,8 @@ class HotRoute(Generic[Body]):
 
         handler.__name__ = self.verb.__name__
         handler.__doc__ = self.verb.__doc__
-        handler.__annotations__ = {"data": self.body, "return": self.answer}
+        json_body: Any = JSONBody  # known at run time only
+        handler.__annotations__ = {"data": json_body[self.body], "return": self.answer}
         return post(self.path, status_code=self.status)(handler)
 
     def decode(self, raw: bytes) -> Body:

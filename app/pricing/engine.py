@@ -26,14 +26,24 @@ class UsableCoupon(Struct, frozen=True, gc=False):
     name: str
     # what the cart gets cheaper by with this coupon alone
     saves_minor: int
+    # whether it belongs to the set with which the cart is cheapest
+    best: bool
+
+
+class UnusableCoupon(Struct, frozen=True, gc=False, omit_defaults=True):
+    coupon_id: str
+    name: str
+    code: str
+    missing_minor: int | None = None
+    missing_quantity: int | None = None
 
 
 class CouponChoice(Struct, frozen=True, gc=False):
-    """The buyer's coupons for one cart. `best_ids` is the set with which it is cheapest."""
+    """The buyer's coupons for one cart; `best_saves_minor` is what the best ones save together."""
 
+    currency: str
     usable: list[UsableCoupon]
-    unusable: list[Rejected]
-    best_ids: list[str]
+    unusable: list[UnusableCoupon]
     best_saves_minor: int
 
 
@@ -73,20 +83,23 @@ def choose_coupons(
     """
     basket = resolve(cart, book, now_ms)
     promotions = settle_choice_groups(promotion_entries(basket, book), [], basket.lines)
-    entries, unusable = coupon_entries(coupons, coupons, basket, book)
+    held = [each for each, coupon in coupons.items() if coupon.status == "available"]
+    entries, rejected = coupon_entries(held, coupons, basket, book)
+    best = best_coupons(promotions, entries, basket.lines)
     tries = Tries(promotions, entries, basket.lines)
     without = tries.payable_minor([])
     usable = []
     for entry in entries:
         saves_minor = without - tries.payable_minor([entry])
         if saves_minor > 0:
-            usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor))
+            usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor, entry in best))
         else:
-            unusable.append(why_left_out(entry, [], promotions, basket.lines))
-    best = best_coupons(promotions, entries, basket.lines)
-    return CouponChoice(
-        usable, unusable, [entry.rule_id for entry in best], without - tries.payable_minor(best)
-    )
+            rejected.append(why_left_out(entry, [], promotions, basket.lines))
+    unusable = [
+        UnusableCoupon(each.rule_id, each.name, each.code, each.missing_minor, each.missing_quantity)
+        for each in rejected
+    ]
+    return CouponChoice(cart.currency, usable, unusable, without - tries.payable_minor(best))
 
 
 def _choose_coupons(

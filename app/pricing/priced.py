@@ -13,7 +13,7 @@ from app.flash_sales.snapshot import FlashSale
 from app.pricing.schemas import LineSummary, Summary
 
 
-class BuyerCoupon(Struct, frozen=True, gc=False):
+class BuyerCoupon(Struct, frozen=True, gc=False, array_like=True):
     """A coupon in a buyer's hands. Times are milliseconds since 1970."""
 
     coupon_id: str

@@ -6,7 +6,7 @@ place in the order of application, its scope as sets, its lowest threshold, its 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -27,6 +27,8 @@ from app.pricing.documents import (
 # The order in which lanes are applied; a deployment may configure another one.
 DEFAULT_LANES = ("item", "shop", "platform", "shop_coupon", "platform_coupon")
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 ALWAYS_MS = -(2**62)
 NEVER_MS = 2**62
 
@@ -87,8 +89,8 @@ def promotion_rule(
         lane=lane,
         order=f"{lane:02}{PRIORITY_MAX - document.priority:08}{promotion_id}",
         shop_id=document.shop_id,
-        starts_at_ms=_milliseconds(document.starts_at, ALWAYS_MS),
-        ends_at_ms=_milliseconds(document.ends_at, NEVER_MS),
+        starts_at_ms=ALWAYS_MS if document.starts_at is None else milliseconds(document.starts_at),
+        ends_at_ms=NEVER_MS if document.ends_at is None else milliseconds(document.ends_at),
         exclusive=document.exclusive,
         choice_group=document.choice_group,
         **_shared(document.scope, document.condition, document.effect, document.limits),
@@ -139,5 +141,6 @@ def _shared(scope: Scope, condition: Condition, effect: Effect, limits: Limits) 
     }
 
 
-def _milliseconds(time: datetime | None, default: int) -> int:
-    return default if time is None else int(time.timestamp()) * 1000 + time.microsecond // 1000
+def milliseconds(time: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (time - EPOCH) // MILLISECOND

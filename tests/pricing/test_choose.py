@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.pricing.engine import choose_coupons
-from app.pricing.schemas import Rejected
+from app.pricing.engine import UnusableCoupon, UsableCoupon, choose_coupons
 from tests.pricing.build import (
     NOW_MS,
     book,
@@ -68,7 +67,8 @@ def test_auto_coupons_find_what_brute_force_finds(drawn: list[tuple[Any, ...]]) 
     assert backwards.summary.applied == priced(shop, {"a": 1, "b": 1}, *coupons).summary.applied
     choice = choose_coupons(cart({"a": 1, "b": 1}), shop, held(*coupons), NOW_MS)
     assert 9901 - choice.best_saves_minor == cheapest
-    best = [each for each in coupons if each.coupon_id in choice.best_ids]
+    best_ids = {each.coupon_id for each in choice.usable if each.best}
+    best = [each for each in coupons if each.coupon_id in best_ids]
     assert priced(shop, {"a": 1, "b": 1}, *best).summary.payable_minor == cheapest
     assert len(choice.usable) + len(choice.unusable) == len(coupons)
 
@@ -125,10 +125,9 @@ def test_each_coupon_says_what_it_saves_alone_or_what_it_lacks() -> None:
     )
     coupons = held(*(coupon(each, each) for each in ("t", "u", "v", "w")), coupon("x", "t", status="used"))
     choice = choose_coupons(cart({"a": 1}), shop, coupons, NOW_MS)
-    assert [(each.coupon_id, each.saves_minor) for each in choice.usable] == [("t", 60), ("u", 50)]
-    assert (choice.best_ids, choice.best_saves_minor) == (["t"], 60)
+    assert choice.usable == [UsableCoupon("t", "Name t", 60, True), UsableCoupon("u", "Name u", 50, False)]
+    assert choice.best_saves_minor == 60
     assert choice.unusable == [
-        Rejected("coupon", "x", "Name t", "already_used"),
-        Rejected("coupon", "v", "Name v", "minimum_not_met", missing_minor=1),
-        Rejected("coupon", "w", "Name w", "minimum_not_met", missing_quantity=2),
+        UnusableCoupon("v", "Name v", "minimum_not_met", missing_minor=1),
+        UnusableCoupon("w", "Name w", "minimum_not_met", missing_quantity=2),
     ]

@@ -1,0 +1,1 @@
+"""Coupons: templates, and what buyers hold of them; granted, redeemed by code, locked, used, returned."""

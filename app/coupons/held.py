@@ -1,0 +1,117 @@
+"""A buyer's coupons, for pricing: from Redis where they are cached, else from the ledger.
+
+Reads that wait at the same moment share one MGET, and their misses one query. After a change is committed
+`forget` puts an empty mark in the coupons' place: while it stands the ledger is read and nothing is cached,
+so that a reader who saw the old state cannot put it back (`SET NX`). Redis empty or away: the ledger answers.
+What is cached is never believed when an order is placed; the ledger locks the coupons and decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from app.coupons.keys import buyer_coupons_key
+from app.lib.batching import Batcher
+from app.lib.clock import Clock
+from app.lib.postgres import Pool
+from app.lib.sql import load
+from app.lib.valkey import GATE_ERRORS, GateDown, Valkey
+from app.pricing.priced import BuyerCoupon
+from app.pricing.rules import milliseconds
+
+sql = load("coupons")
+
+# A process that dies between a commit and `forget` leaves an old state for this long at most.
+CACHE_TTL_S = 60
+# Longer than any reader can take from its query to its SET: twice the statement timeout, and some.
+MARK_TTL_S = 15
+# A screen shows no more; the ones that can be used come first.
+COUPONS_OF_BUYER_MAX = 200
+# 256 buyers make an MGET of some 50 KB; two lanes keep Redis busy while a batch is decoded.
+BATCH_SIZE_MAX = 256
+LANES_MAX = 2
+BACKLOG_MAX = 8_192
+
+Held = Mapping[str, BuyerCoupon]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[BuyerCoupon]).decode
+
+
+class HeldCoupons:
+    """`of` reads, `forget` after a change, `stop` finishes what was asked."""
+
+    def __init__(self, pool: Pool, valkey: Valkey, clock: Clock) -> None:
+        self._pool = pool
+        self._valkey = valkey
+        self._clock = clock
+        self._batcher: Batcher[str, Held] = Batcher(
+            self._read_batch,
+            name="coupons",
+            size_max=BATCH_SIZE_MAX,
+            lanes_max=LANES_MAX,
+            backlog_max=BACKLOG_MAX,
+        )
+
+    async def of(self, buyer_id: str) -> Held:
+        """By coupon id. Raises Unavailable when too many wait, and Postgres' errors."""
+        return await self._batcher.submit(buyer_id)
+
+    async def forget(self, buyer_ids: Iterable[str]) -> None:
+        """After the commit of a change to these buyers' coupons. Never fails: see CACHE_TTL_S."""
+        try:
+            for buyer_id in buyer_ids:
+                await self._valkey.command("SET", buyer_coupons_key(buyer_id), b"", "EX", MARK_TTL_S)
+        except GateDown:
+            return
+
+    async def stop(self) -> None:
+        await self._batcher.stop()
+
+    async def _read_batch(self, buyer_ids: list[str]) -> Sequence[Held]:
+        try:
+            cached = await self._valkey.command("MGET", *map(buyer_coupons_key, buyer_ids))
+        except GateDown:
+            cached = [b""] * len(buyer_ids)
+        found = {
+            buyer_id: _by_id(_decode(raw)) for buyer_id, raw in zip(buyer_ids, cached, strict=True) if raw
+        }
+        if len(found) < len(set(buyer_ids)):
+            read = await self._read_ledger([each for each in set(buyer_ids) if each not in found])
+            absent = {buyer_id for buyer_id, raw in zip(buyer_ids, cached, strict=True) if raw is None}
+            await self._keep({each: read[each] for each in absent})
+            found |= {buyer_id: _by_id(coupons) for buyer_id, coupons in read.items()}
+        return [found[buyer_id] for buyer_id in buyer_ids]
+
+    async def _read_ledger(self, buyer_ids: list[str]) -> dict[str, list[BuyerCoupon]]:
+        rows = await self._pool.fetch(
+            sql.coupons_of_buyers, buyer_ids, self._clock.now(), COUPONS_OF_BUYER_MAX
+        )
+        held: dict[str, list[BuyerCoupon]] = {buyer_id: [] for buyer_id in buyer_ids}
+        for row in rows:
+            held[row["buyer_id"]].append(
+                BuyerCoupon(
+                    str(row["coupon_id"]),
+                    row["template_id"],
+                    row["status"],
+                    milliseconds(row["valid_from"]),
+                    milliseconds(row["valid_to"]),
+                )
+            )
+        return held
+
+    async def _keep(self, coupons_by_buyer: dict[str, list[BuyerCoupon]]) -> None:
+        if not coupons_by_buyer or self._valkey.breaker.is_open():
+            return
+        try:
+            async with self._valkey.client.pipeline(transaction=False) as pipeline:
+                for buyer_id, coupons in coupons_by_buyer.items():
+                    pipeline.set(buyer_coupons_key(buyer_id), _encode(coupons), ex=CACHE_TTL_S, nx=True)
+                await pipeline.execute()
+        except GATE_ERRORS:
+            self._valkey.breaker.failed()
+
+
+def _by_id(coupons: list[BuyerCoupon]) -> Held:
+    return {coupon.coupon_id: coupon for coupon in coupons}

@@ -1,0 +1,34 @@
+"""Price a buyer's cart as things stand: the process's book, the buyer's coupons, the clock.
+
+What only this side of the engine can know is gathered here; the arithmetic is in engine.py.
+"""
+
+from __future__ import annotations
+
+from app.bootstrap import Services
+from app.coupons.held import Held
+from app.pricing.engine import CouponChoice, choose_coupons, price
+from app.pricing.priced import Priced
+from app.pricing.rules import milliseconds
+from app.pricing.schemas import CartRequest
+
+
+async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest) -> Priced:
+    """`buyer_id` None: not logged in, so no coupons. Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen."""
+    held: Held = {}
+    if buyer_id is not None and (cart.coupon_ids or cart.auto_coupons):
+        held = await services.coupons.of(buyer_id)
+    return price(
+        cart,
+        services.prices.book,
+        held,
+        milliseconds(services.clock.now()),
+        quote_id=f"{services.ids.next():x}",
+        quote_ttl_s=services.settings.quote_ttl_s,
+    )
+
+
+async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:
+    """Which of the buyer's coupons fit. Raises as `price_cart` does."""
+    held = await services.coupons.of(buyer_id)
+    return choose_coupons(cart, services.prices.book, held, milliseconds(services.clock.now()))

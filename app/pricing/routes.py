@@ -1,0 +1,49 @@
+"""`cal_price/v4_4` and `user_coupons_for_order`: what a cart costs, and which coupons fit it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.bootstrap import Services
+from app.lib.hot import HotRequest, HotRoute
+from app.lib.idempotency import Answer
+from app.pricing.cart import choose_for_cart, price_cart
+from app.pricing.engine import CouponChoice
+from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.schemas import CartRequest, Summary
+
+PROBLEMS = (SkuNotFound, CurrencyNotSold, ActivityNotOpen)
+_encode = msgspec.json.Encoder().encode
+
+
+async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Answer:
+    """What the cart costs, and why. Works without login too; coupons need one."""
+    caller = request.caller
+    buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
+    priced = await price_cart(services, buyer_id, request.body)
+    return Answer(200, _encode(priced.summary))
+
+
+async def user_coupons_for_order(services: Services, request: HotRequest[CartRequest]) -> Answer:
+    """The buyer's coupons for this cart: what each saves or lacks, and the best combination."""
+    assert request.caller is not None
+    return Answer(200, _encode(await choose_for_cart(services, request.caller.sub, request.body)))
+
+
+HOT_ROUTES = [
+    HotRoute(
+        "/shopping/cal_price/v4_4",
+        CartRequest,
+        Summary,
+        cal_price,
+        roles=None,
+        problems=PROBLEMS,
+    ),
+    HotRoute(
+        "/shopping/user_coupons_for_order",
+        CartRequest,
+        CouponChoice,
+        user_coupons_for_order,
+        problems=PROBLEMS,
+    ),
+]

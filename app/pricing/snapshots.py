@@ -1,0 +1,155 @@
+"""The price book that this process prices with, kept up to date.
+
+Enters the ledger's rows, leaves `book`. Every process asks for the snapshots' versions every POLL_S and reads
+only what has changed since; a call that changes something here refreshes before it answers. Whoever prices
+takes `book` once and keeps that view. When Postgres does not answer, the book stays as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import msgspec
+import structlog
+
+from app.catalog.snapshot import Shop, Sku
+from app.flash_sales.snapshot import FlashItem, FlashSale
+from app.lib.clock import Clock
+from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
+from app.lib.sql import load
+from app.pricing.book import PriceBook
+from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
+
+log = structlog.get_logger()
+sql = load("pricing")
+
+# A change must be in force everywhere within a second: three polls fit, should one be slow or lost.
+POLL_S = 0.3
+# Rows read at a time: some megabytes, and about 20 ms before the loop may do something else.
+ROWS_AT_A_TIME = 2_000
+
+
+class PriceSnapshots:
+    """`start` loads everything and begins to poll; `stop` ends it."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0}
+        self._refreshing = asyncio.Lock()
+        self._polling: asyncio.Task[None] | None = None
+        self.book = PriceBook()
+
+    async def start(self) -> None:
+        await self.refresh()
+        self._polling = asyncio.create_task(self._poll_for_ever(), name="price-snapshots")
+
+    async def stop(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._polling
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.refresh()
+            except TRANSIENT_ERRORS as error:
+                log.warning("price_snapshots_not_refreshed", error=repr(error))
+
+    async def refresh(self) -> None:
+        """Take over all that was committed before this call."""
+        async with self._refreshing:
+            # The versions first: what is committed while the rows are read is read again next time.
+            rows = await self._pool.fetch(sql.snapshot_versions)
+            newer = {
+                row["name"]: row["version"] for row in rows if row["version"] > self._versions[row["name"]]
+            }
+            if not newer:
+                return
+            self.book = await self._read(self.book, newer)
+            self._versions |= newer
+
+    async def _read(self, book: PriceBook, newer: dict[str, int]) -> PriceBook:
+        async with transaction(self._pool) as connection:
+            if "catalog" in newer:
+                book = await _read_catalog(connection, book, self._versions["catalog"])
+            if "promotions" in newer:
+                now_ms = milliseconds(self._clock.now())
+                book = await _read_rules(connection, book, self._versions["promotions"], now_ms)
+            if "flash_sales" in newer:
+                rows = await connection.fetch(sql.flash_sales_since, self._versions["flash_sales"])
+                book = book.with_flash_sales([_flash_sale(row) for row in rows])
+        return book
+
+
+async def _read_catalog(connection: Connection, book: PriceBook, since: int) -> PriceBook:
+    shops = [Shop(**row) for row in await connection.fetch(sql.shops_since, since)]
+    skus: list[Sku] = []
+    withdrawn: list[str] = []
+    shared: dict[Any, Any] = {}
+    cursor = await connection.cursor(sql.skus_since, since)
+    while rows := await cursor.fetch(ROWS_AT_A_TIME):
+        for row in rows:
+            if row["withdrawn"]:
+                withdrawn.append(row["sku_id"])
+            else:
+                skus.append(_sku(row, shared))
+        await asyncio.sleep(0)
+    return book.with_catalog(shops, skus, withdrawn)
+
+
+async def _read_rules(connection: Connection, book: PriceBook, since: int, now_ms: int) -> PriceBook:
+    changed: list[Rule] = []
+    removed: list[str] = []
+    for row in await connection.fetch(sql.promotions_since, since):
+        document = msgspec.convert(row["document"], PromotionDocument)
+        rule = promotion_rule(row["promotion_id"], document)
+        if document.enabled and rule.ends_at_ms > now_ms:
+            changed.append(rule)
+        else:
+            removed.append(rule.rule_id)
+    templates = [
+        coupon_rule(row["template_id"], msgspec.convert(row["document"], CouponTemplateDocument))
+        for row in await connection.fetch(sql.templates_since, since)
+    ]
+    return book.with_promotions(changed, removed).with_templates(templates)
+
+
+def _sku(row: Any, shared: dict[Any, Any]) -> Sku:
+    """`shared` keeps one copy of what many SKUs have in common: half of a large catalog's memory."""
+
+    def once(value: Any) -> Any:
+        return shared.setdefault(value, value)
+
+    return Sku(
+        sku_id=row["sku_id"],
+        item_id=once(row["item_id"]),
+        shop_id=once(row["shop_id"]),
+        title=once(row["title"]),
+        item_type=once(row["item_type"]),
+        category_ids=once(tuple(row["category_ids"])),
+        prices={
+            once(currency): once((price["price_minor"], price["list_price_minor"]))
+            for currency, price in row["prices"].items()
+        },
+        weight_grams=row["weight_grams"],
+        pool_id=row["pool_id"],
+        reserve_on=once(row["reserve_on"]),
+        attributes={once(name): once(value) for name, value in row["attributes"].items()},
+    )
+
+
+def _flash_sale(row: Any) -> FlashSale:
+    return FlashSale(
+        activity_id=row["activity_id"],
+        name=row["name"],
+        starts_at_ms=milliseconds(row["starts_at"]),
+        ends_at_ms=milliseconds(row["ends_at"]),
+        ended=row["ended"],
+        items=msgspec.convert(row["items"], dict[str, FlashItem]),
+    )

@@ -1,0 +1,1 @@
+"""Promotions: the rules that lower prices for everybody."""
