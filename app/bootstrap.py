@@ -7,12 +7,13 @@ commands all start from here.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import redis.asyncio as redis
 
+from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
@@ -22,6 +23,10 @@ from app.lib.postgres import Pool, open_pool
 from app.lib.valkey import Valkey, open_client
 from app.pricing.snapshots import PriceSnapshots
 from app.settings import Settings
+from app.stock.gate import Gate
+
+# Beside the committer's lanes: two look-ups of keys and two of addresses at a time.
+LOOKUP_CONNECTIONS = 4
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class Services:
     anonymous_limiter: RateLimiter
     prices: PriceSnapshots
     coupons: HeldCoupons
+    gate: Gate
+    placing: Placing
 
 
 @asynccontextmanager
@@ -50,27 +57,45 @@ async def open_services(
     A process that prices nothing (`load_prices` false) is spared the price book.
     """
     clock = clock or _clock(settings)
-    pool = await open_pool(
-        settings.database_url,
-        size_max=settings.postgres_pool_max,
-        statement_timeout_ms=settings.statement_timeout_ms,
-        name=name,
-    )
-    client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)
-    lease = NodeLease(pool)
-    valkey = Valkey(client)
-    prices = PriceSnapshots(pool, clock)
-    coupons = HeldCoupons(pool, valkey, clock)
-    try:
+    async with AsyncExitStack() as closing:
+        pool = await open_pool(
+            settings.database_url,
+            size_max=settings.postgres_pool_max,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            name=name,
+        )
+        closing.push_async_callback(pool.close)
+        commit_pool = await open_pool(
+            settings.database_url,
+            size_max=settings.lanes_max + LOOKUP_CONNECTIONS,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            name=f"{name} commit",
+            stateless=True,
+        )
+        closing.push_async_callback(commit_pool.close)
+        client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)
+        valkey = Valkey(client)
+        closing.push_async_callback(valkey.close)
+        lease = NodeLease(pool)
+        closing.push_async_callback(lease.stop)
+        ids = await lease.start()
+        prices = PriceSnapshots(pool, clock)
+        closing.push_async_callback(prices.stop)
         if load_prices:
             await prices.start()
+        coupons = HeldCoupons(pool, valkey, clock)
+        closing.push_async_callback(coupons.stop)
+        gate = Gate(valkey, pool)
+        closing.push_async_callback(gate.stop)
+        placing = open_placing(commit_pool, gate, settings)
+        closing.push_async_callback(placing.stop)
         yield Services(
             settings=settings,
             clock=clock,
             pool=pool,
             valkey=valkey,
             redis=client,
-            ids=await lease.start(),
+            ids=ids,
             authenticator=Authenticator(settings, clock),
             rate_limiter=RateLimiter(settings.rate_limit_per_s, settings.rate_limit_burst),
             anonymous_limiter=RateLimiter(
@@ -78,13 +103,9 @@ async def open_services(
             ),
             prices=prices,
             coupons=coupons,
+            gate=gate,
+            placing=placing,
         )
-    finally:
-        await prices.stop()
-        await coupons.stop()
-        await lease.stop()
-        await valkey.close()
-        await pool.close()
 
 
 def _clock(settings: Settings) -> Clock:

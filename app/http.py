@@ -22,6 +22,7 @@ from app.addresses import routes as addresses
 from app.bootstrap import open_services
 from app.cart import routes as cart
 from app.catalog import routes as catalog
+from app.checkout import routes as checkout
 from app.dependencies import DEPENDENCIES
 from app.health import routes as health
 from app.lib.clock import Clock
@@ -33,7 +34,7 @@ from app.settings import Settings
 log = structlog.get_logger()
 
 ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES, *cart.ROUTES, *addresses.ROUTES]
-HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES]
+HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES, *checkout.HOT_ROUTES]
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:

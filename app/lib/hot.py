@@ -23,8 +23,9 @@ from litestar.types import Receive, Scope, Send
 
 from app.lib import metrics
 from app.lib.auth import Caller
-from app.lib.errors import AppError, InvalidRequest, TooLarge
+from app.lib.errors import AppError, InvalidRequest, TooLarge, Unavailable
 from app.lib.idempotency import Answer
+from app.lib.postgres import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
@@ -188,6 +189,10 @@ class Front:
                 headers.append((b"idempotent-replayed", b"true"))
         except AppError as error:
             status, body, headers = error.status, problem_body(error), problem_headers(error)
+        except TRANSIENT_ERRORS as error:
+            log.error("ledger_down", route=route.path, error=repr(error))
+            down = Unavailable("the ledger does not answer", code="ledger_down")
+            status, body, headers = down.status, problem_body(down), problem_headers(down)
         except Exception:
             log.exception("request_failed", route=route.path, request_id=name.decode("latin-1"))
             hidden = AppError()

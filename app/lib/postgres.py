@@ -27,7 +27,7 @@ CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
 
 # The whole transaction may be tried again: it has done nothing, or what it did is found by its keys.
-TRANSIENT_ERRORS: tuple[type[BaseException], ...] = (
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
@@ -58,8 +58,17 @@ async def _prepare_connection(connection: Connection) -> None:
     )
 
 
-async def open_pool(database_url: str, *, size_max: int, statement_timeout_ms: int, name: str) -> Pool:
-    """Open a pool; the first connection is made at once, so that a wrong address fails here."""
+async def _leave_as_is(_: Connection) -> None:
+    """For connections that only ever run transactions of ours: resetting them would cost a round trip."""
+
+
+async def open_pool(
+    database_url: str, *, size_max: int, statement_timeout_ms: int, name: str, stateless: bool = False
+) -> Pool:
+    """Open a pool; the first connection is made at once, so that a wrong address fails here.
+
+    `stateless`: whoever uses it leaves no session state behind, so a returned connection is not reset.
+    """
     return await asyncpg.create_pool(
         database_url,
         min_size=1,
@@ -68,6 +77,7 @@ async def open_pool(database_url: str, *, size_max: int, statement_timeout_ms: i
         # The client's own limit lies above the server's, so that the server ends a statement first.
         command_timeout=statement_timeout_ms / 1000 + 5,
         init=_prepare_connection,
+        reset=_leave_as_is if stateless else None,
         server_settings={
             "application_name": f"rushcart {name}",
             "statement_timeout": str(statement_timeout_ms),

@@ -12,7 +12,6 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import httpx
@@ -28,22 +27,23 @@ START_LIMIT_S = 60.0
 class Run:
     """One `rushcart run` of a test; its output goes to a file, or to a terminal."""
 
-    def __init__(self, data_dir: Path, port: int, *, terminal: bool = False, workers: int = 1) -> None:
+    def __init__(self, data_dir: Path, port: int, *, terminal: bool = False) -> None:
         self.data_dir = data_dir
         self.output = data_dir.with_suffix(".out")
-        options = ["--data-dir", str(data_dir), "--port", str(port), "--workers", str(workers), "--no-seed"]
-        self.command = [sys.executable, "-m", "app", "run", *options]
+        self.command = [sys.executable, "-m", "app", "run", "--data-dir", str(data_dir), "--port", str(port)]
         self.terminal: int | None = None
         if terminal:
             self._start_on_a_terminal()
         else:
             with self.output.open("wb") as file:
-                self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+                self.process = subprocess.Popen(
+                    [*self.command, "--no-seed"], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT
+                )
 
     def _start_on_a_terminal(self) -> None:
         self.terminal, inside = pty.openpty()
         self.process = subprocess.Popen(
-            self.command,
+            [*self.command, "--no-seed"],
             cwd=ROOT,
             stdin=inside,
             stdout=inside,
@@ -70,15 +70,10 @@ class Run:
     def is_ready(self) -> bool:
         return any(line.startswith("ready ") for line in self.lines()[-1:])
 
-    def children(self, word: str) -> list[psutil.Process]:
-        """Its children of this name, or with this word on the command line."""
+    def child(self, word: str) -> psutil.Process:
+        """Its child with this word on its command line."""
         children = psutil.Process(self.process.pid).children()
-        told = [(child, child.as_dict(["cmdline", "name", "status"])) for child in children]
-        return [
-            child
-            for child, its in told
-            if its["status"] != psutil.STATUS_ZOMBIE and word in [its["name"], *(its["cmdline"] or ())]
-        ]
+        return next(child for child in children if word in child.cmdline() or word in child.name())
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -90,8 +85,8 @@ def start(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Run]]:
     """Starts runs and stops those that a failed test has left."""
     runs: list[Run] = []
 
-    def starter(name: str = "shop", port: int = free_port, **options: Any) -> Run:
-        runs.append(Run(tmp_path / name, port, **options))
+    def starter(name: str = "shop", port: int = free_port, *, terminal: bool = False) -> Run:
+        runs.append(Run(tmp_path / name, port, terminal=terminal))
         return runs[-1]
 
     yield starter
@@ -167,14 +162,15 @@ def test_after_a_kill_nothing_stays_and_the_next_start_works(start: Callable[...
 
 
 def test_a_child_that_dies_is_started_again(start: Callable[..., Run]) -> None:
-    run = start(workers=2)
+    run = start()
     address = run.wait_ready()["api"]
-    for word, count in (("api", 2), ("sandbox", 1), ("valkey-server", 1), ("postgres", 1)):
-        before = run.children(word)
-        assert len(before) == count
-        before[0].kill()
-        wait_until(lambda dead=before[0], word=word: dead not in run.children(word))
-        wait_until(lambda count=count, word=word: len(run.children(word)) == count)
+    for word in ("api", "sandbox", "valkey-server", "postgres"):
+        dead = run.child(word)
+        dead.kill()
+        wait_until(lambda dead=dead: not dead.is_running() or dead.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda word=word, dead=dead: any(
+            word in child.cmdline() or word in child.name()
+            for child in psutil.Process(run.process.pid).children() if child.pid != dead.pid))  # fmt: skip
     wait_until(lambda: answers(address))
     assert run.stop() == 0
     assert processes_of(run.data_dir) == []

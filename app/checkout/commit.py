@@ -1,0 +1,118 @@
+"""The committer: orders that wait at the same moment share one Postgres transaction.
+
+Enters a checkout, leaves its own outcome after the commit. Transient errors retry the whole batch with the
+same keys and ids; a commit whose reply was lost is found by its keys; only data errors split a batch. After
+the commit the gate learns what the ledger says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+import asyncpg
+import stamina
+import structlog
+
+from app.checkout.ledger import BatchResult, Outcome, place_batch
+from app.checkout.schemas import Checkout
+from app.lib import metrics
+from app.lib.batching import Batcher
+from app.lib.errors import AppError, OutcomeUnknown
+from app.lib.idempotency import Answer
+from app.lib.postgres import TRANSIENT_ERRORS, Pool, transaction
+from app.settings import Settings
+from app.stock.gate import Gate
+
+log = structlog.get_logger()
+
+# A batch is tried again for this long: a restart of Postgres takes a few seconds, and a buyer who has waited
+# for longer has given up. With the wait in the backlog it stays below the gate's FLIGHT_TTL_MS.
+RETRY_FOR_S = 8.0
+RETRY_WAIT_FIRST_S = 0.02
+RETRY_WAIT_MAX_S = 0.5
+
+
+class Committer:
+    """Group commit. `stop` drains it and then tells the gate the last it knows."""
+
+    def __init__(self, pool: Pool, gate: Gate, settings: Settings) -> None:
+        self._pool = pool
+        self._gate = gate
+        self._settling: set[asyncio.Task[None]] = set()
+        self.batcher: Batcher[Checkout, Answer] = Batcher(
+            self._commit_batch,
+            name="commit",
+            size_max=settings.batch_size_max,
+            lanes_max=settings.lanes_max,
+            backlog_max=settings.backlog_max,
+        )
+        metrics.BACKLOG.set_function(lambda: self.batcher.backlog)
+
+    async def place(self, checkout: Checkout) -> Answer:
+        """The answer once it is durable. Raises why it was refused, Unavailable, or OutcomeUnknown."""
+        return await self.batcher.submit(checkout)
+
+    async def _commit_batch(self, checkouts: list[Checkout]) -> Sequence[Outcome]:
+        started = time.perf_counter()
+        result = await self._commit(checkouts)
+        metrics.BATCH_SIZE.observe(len(checkouts))
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
+        settling = asyncio.create_task(self._settle(checkouts, result), name="settle")
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        return result.outcomes
+
+    async def _commit(self, checkouts: list[Checkout]) -> BatchResult:
+        try:
+            async for attempt in stamina.retry_context(
+                on=TRANSIENT_ERRORS,
+                attempts=None,
+                timeout=RETRY_FOR_S,
+                wait_initial=RETRY_WAIT_FIRST_S,
+                wait_max=RETRY_WAIT_MAX_S,
+            ):
+                with attempt:
+                    if attempt.num > 1:
+                        metrics.COMMIT_RETRIES.inc()
+                    async with transaction(self._pool) as connection:
+                        result = await place_batch(connection, checkouts)
+        except TRANSIENT_ERRORS as error:
+            log.error("commit_given_up", orders=_order_ids(checkouts), error=repr(error))
+            return BatchResult([OutcomeUnknown()] * len(checkouts), [])
+        except asyncpg.PostgresError as error:
+            return await self._split(checkouts, error)
+        log.debug("committed", orders=_order_ids(checkouts))
+        return result
+
+    async def _split(self, checkouts: list[Checkout], error: asyncpg.PostgresError) -> BatchResult:
+        """The database refuses something in this batch: find out what, and let the others through."""
+        if len(checkouts) == 1:
+            log.error("checkout_refused_by_database", orders=_order_ids(checkouts), error=repr(error))
+            return BatchResult([AppError()], [])
+        middle = len(checkouts) // 2
+        first = await self._commit(checkouts[:middle])
+        second = await self._commit(checkouts[middle:])
+        return BatchResult(first.outcomes + second.outcomes, first.facts + second.facts)
+
+    async def _settle(self, checkouts: list[Checkout], result: BatchResult) -> None:
+        settled: dict[str, list[tuple[bytes, bool]]] = defaultdict(list)
+        for checkout, outcome in zip(checkouts, result.outcomes, strict=True):
+            if isinstance(outcome, OutcomeUnknown):
+                continue  # released by nobody until the ledger has been asked (app/stock/sweep.py)
+            placed = isinstance(outcome, Answer) and outcome.body == checkout.answer_body
+            for part in checkout.held:
+                settled[part.shop_id].append((part.reservation_id, placed))
+        await self._gate.settle(settled, result.facts)
+
+    async def stop(self) -> None:
+        """Finish all that was taken."""
+        await self.batcher.stop()
+        if self._settling:
+            await asyncio.wait(self._settling)
+
+
+def _order_ids(checkouts: Sequence[Checkout]) -> list[str]:
+    return [str(each.root.order_id) for each in checkouts]

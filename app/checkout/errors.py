@@ -1,0 +1,40 @@
+"""Why an order cannot be placed. Each changes nothing, and a retry is judged anew."""
+
+from __future__ import annotations
+
+from app.lib.errors import Conflict
+
+
+class PriceChanged(Conflict):
+    """What the buyer saw is not what it costs. Member: `summary`, the new one."""
+
+    code = "price_changed"
+    title = "The price has changed"
+
+
+class OutOfStock(Conflict):
+    """Member: `sku_ids`, those of which there are not enough."""
+
+    code = "out_of_stock"
+    title = "Not enough in stock"
+
+
+class CouponUnavailable(Conflict):
+    """Member: `coupon_ids`."""
+
+    code = "coupon_unavailable"
+    title = "This coupon can no longer be used"
+
+
+class PurchaseLimitExceeded(Conflict):
+    """Members: `sku_ids`, `per_buyer_max`."""
+
+    code = "purchase_limit_exceeded"
+    title = "More than one buyer may have"
+
+
+class ActivityEnded(Conflict):
+    """The sale ended between pricing and placing."""
+
+    code = "activity_not_open"
+    title = "This sale is not open"

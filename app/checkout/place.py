@@ -1,0 +1,113 @@
+"""The story of an order: price it, check it against what the buyer saw, pass the gate, make it durable.
+
+Enters a request, leaves the placed order's answer or an AppError that changed nothing. A key that has placed
+an order always gets that order's answer, whatever would refuse it now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from app.checkout.draft import draft_checkout
+from app.checkout.errors import PriceChanged
+from app.checkout.pass_gate import give_back, pass_gate
+from app.checkout.schemas import Checkout
+from app.lib import metrics
+from app.lib.errors import AppError, IdempotencyKeyReused, OutcomeUnknown, Unavailable
+from app.lib.hot import HotRequest
+from app.lib.idempotency import Answer, Once, identify
+from app.pricing.cart import price_cart
+from app.pricing.priced import Priced
+from app.pricing.schemas import CheckoutRequest
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
+
+CALL = "checkout/entries"
+
+
+async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Answer:
+    """Place the order for a cart at the price that the buyer saw."""
+    assert request.caller is not None
+    once = identify(CALL, request.caller.sub, request.idempotency_key, request.body)
+    try:
+        answer = await _once_in_this_process(services, once, request.body)
+    except AppError as refused:
+        metrics.CHECKOUTS.labels(refused.code).inc()
+        raise
+    metrics.CHECKOUTS.labels("replayed" if answer.replayed else "placed").inc()
+    return answer
+
+
+async def _once_in_this_process(services: Services, once: Once, body: CheckoutRequest) -> Answer:
+    """Two calls with one key at the same moment: the second waits for the first's outcome."""
+    in_progress = services.placing.in_progress
+    running = in_progress.get(once.digest)
+    if running is not None:
+        request_hash, first = running
+        if request_hash != once.request_hash:
+            raise IdempotencyKeyReused("use a new key for a new order")
+        answer = await asyncio.shield(first)
+        return Answer(answer.status, answer.body, replayed=True)
+    outcome: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    in_progress[once.digest] = (once.request_hash, outcome)
+    try:
+        answer = await _place(services, once, body)
+        outcome.set_result(answer)
+        return answer
+    except BaseException as error:
+        outcome.set_exception(error if isinstance(error, Exception) else Unavailable("interrupted"))
+        outcome.exception()  # seen, also when nobody else waits for it
+        raise
+    finally:
+        del in_progress[once.digest]
+
+
+async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answer:
+    placing = services.placing
+    try:
+        priced = await price_cart(services, once.caller_id, body)
+        check_price(body, priced)
+        checkout = await _draft(services, once, body, priced)
+        await pass_gate(services.gate, placing.sold_out, checkout)
+    except Unavailable:
+        raise
+    except AppError:
+        if (earlier := await placing.replays.find(once)) is not None:
+            return earlier
+        raise
+    try:
+        return await placing.committer.place(checkout)
+    except OutcomeUnknown:
+        raise
+    except Unavailable:  # it never reached the ledger
+        await give_back(services.gate, checkout)
+        raise
+
+
+def check_price(body: CheckoutRequest, priced: Priced) -> None:
+    """The client's amount is compared, never used. Raises PriceChanged with the new summary."""
+    if priced.summary.payable_minor != body.payable_minor:
+        raise PriceChanged(
+            f"it costs {priced.summary.payable_minor} {body.currency} (minor units), "
+            f"not {body.payable_minor}",
+            summary=priced.summary,
+        )
+
+
+async def _draft(services: Services, once: Once, body: CheckoutRequest, priced: Priced) -> Checkout:
+    address = None
+    if any(line.sku.item_type == "physical" for line in priced.lines):
+        address = await services.placing.deliver_to.load(once.caller_id, body.address_id)
+    now = services.clock.now()
+    return draft_checkout(
+        once,
+        body,
+        priced,
+        address,
+        created_at=now,
+        pay_deadline=now + timedelta(seconds=services.settings.pay_timeout_s),
+        next_id=services.ids.next,
+    )

@@ -1,0 +1,90 @@
+"""What `checkout/entries` answers, and the drafts that travel from pricing to the ledger.
+
+A draft is whole before any write: ids, amounts, the answer's bytes. Amounts are integers in minor units of
+`currency`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.addresses.schemas import AddressSnapshot
+from app.lib.idempotency import Once
+from app.stock.scripts import Reservation
+
+
+class PlacedShopOrder(msgspec.Struct, gc=False):
+    order_id: str
+    shop_id: str
+    payable_minor: int
+
+
+class PlacedOrder(msgspec.Struct, gc=False):
+    """The answer: `orders` holds the children of a split order, or the order itself."""
+
+    order_id: str
+    status: str
+    currency: str
+    payable_minor: int
+    pay_deadline: datetime
+    orders: list[PlacedShopOrder]
+
+
+class OrderDraft(msgspec.Struct, gc=False):
+    """A row of `orders`: the only order of a checkout, or a parent, or a child."""
+
+    order_id: int
+    parent_id: int | None
+    shop_id: str | None
+    goods_minor: int
+    promotion_discount_minor: int
+    coupon_discount_minor: int
+    payable_minor: int
+
+
+class LineDraft(msgspec.Struct, gc=False):
+    """A row of `order_line`."""
+
+    order_id: int
+    line_id: int
+    sku_id: str
+    title: str
+    item_type: str
+    pool_id: int
+    reserve_on: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    goods_minor: int
+    promotion_discount_minor: int
+    coupon_discount_minor: int
+    payable_minor: int
+    discounts: list[Any] | None
+
+
+class Checkout(msgspec.Struct, gc=False):
+    """One checkout on its way into the ledger."""
+
+    once: Once
+    buyer_id: str
+    root: OrderDraft
+    children: list[OrderDraft]
+    lines: list[LineDraft]
+    reservations: list[Reservation]
+    # those that this process holds in the gate
+    held: list[Reservation]
+    coupon_ids: list[int]
+    currency: str
+    mode: str
+    activity_id: str
+    address: AddressSnapshot | None
+    memo: str | None
+    source: str | None
+    quote_id: str | None
+    created_at: datetime
+    pay_deadline: datetime
+    placed: PlacedOrder
+    answer_body: bytes

@@ -1,0 +1,161 @@
+"""One typed function per Lua script of the gate: the arguments of one call, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.lib.valkey import Argument, Call, Script
+from app.stock.keys import flight_key, limit_field, limits_key, pool_key, pool_prefix
+
+RESERVE = Script("stock/reserve")
+SETTLE = Script("stock/settle")
+LOAD_LIMITS = Script("stock/load_limits")
+RELEASE_LIMITS = Script("stock/release_limits")
+CORRECT = Script("stock/correct")
+RECOUNT = Script("stock/recount")
+
+# In flight without a commit for this long means that its process died: longer than the wait in the backlog
+# and the committer's last try together (app/checkout/commit.py), so that no living order is swept.
+FLIGHT_TTL_MS = 15_000
+
+
+class Want(NamedTuple):
+    """Units of one pool; `buyer_max` 0 where a buyer may have any number."""
+
+    pool_id: int
+    sku_id: str
+    quantity: int
+    buyer_max: int = 0
+
+
+class Reservation(NamedTuple):
+    """One shop's part of an order, as the gate is asked for it."""
+
+    reservation_id: bytes
+    order_id: int
+    shop_id: str
+    buyer_id: str
+    activity_id: str
+    wants: Sequence[Want]
+
+
+class PoolFact(NamedTuple):
+    """What the ledger says of a pool: `free` = on hand − reserved, as of `version`."""
+
+    shop_id: str
+    pool_id: int
+    free: int
+    version: int
+
+
+class Verdict(Enum):
+    """What the gate says of a reservation."""
+
+    RESERVED = "reserved"
+    REPEAT = "repeat"  # this key is in flight already, here or in another process
+    LOAD = "load"  # some pools are not in the gate
+    LOAD_LIMITS = "load_limits"
+    SOLD_OUT = "sold_out"
+    LIMIT = "limit"
+    DOWN = "down"  # Valkey did not answer: the ledger decides alone
+
+
+class GateReply(NamedTuple):
+    verdict: Verdict
+    # the wants that the verdict is about
+    wants: Sequence[Want] = ()
+
+
+def reserve_call(reservation: Reservation) -> Call:
+    shop_id, wants = reservation.shop_id, reservation.wants
+    keys = [flight_key(shop_id), *[pool_key(shop_id, want.pool_id) for want in wants]]
+    arguments: list[Argument] = [
+        reservation.reservation_id,
+        reservation.order_id,
+        FLIGHT_TTL_MS,
+        len(wants),
+    ]
+    for want in wants:
+        arguments += (want.pool_id, want.quantity)
+    if any(want.buyer_max for want in wants):
+        keys.append(limits_key(shop_id, reservation.activity_id))
+        for want in wants:
+            arguments += (limit_field(want.sku_id, reservation.buyer_id), want.buyer_max)
+    return keys, arguments
+
+
+def reserve_reply(reservation: Reservation, raw: list[Any]) -> GateReply:
+    verdict = Verdict(raw[0].decode())
+    if verdict in (Verdict.LOAD, Verdict.SOLD_OUT, Verdict.LIMIT):
+        return GateReply(verdict, [reservation.wants[index - 1] for index in raw[1:]])
+    return GateReply(verdict)
+
+
+def settle_call(shop_id: str, facts: Sequence[PoolFact], settled: Sequence[tuple[bytes, bool]] = ()) -> Call:
+    """`settled`: reservation ids and whether each was placed."""
+    keys = [flight_key(shop_id), *[pool_key(shop_id, fact.pool_id) for fact in facts]]
+    arguments: list[Argument] = [len(facts), pool_prefix(shop_id)]
+    for fact in facts:
+        arguments += (fact.free, fact.version)
+    for reservation_id, placed in settled:
+        arguments += (reservation_id, "placed" if placed else "refused")
+    return keys, arguments
+
+
+def load_limits_call(shop_id: str, activity_id: str, taken: Sequence[tuple[str, str, int]]) -> Call:
+    """`taken`: (SKU, buyer, quantity) of everyone who has bought in the activity."""
+    arguments: list[Argument] = []
+    for sku_id, buyer_id, quantity in taken:
+        arguments += (limit_field(sku_id, buyer_id), quantity)
+    return [limits_key(shop_id, activity_id)], arguments
+
+
+def release_limits_call(shop_id: str, activity_id: str, returned: Sequence[tuple[str, str, int]]) -> Call:
+    """`returned`: (SKU, buyer, quantity) of canceled orders."""
+    keys, arguments = load_limits_call(shop_id, activity_id, returned)
+    return keys, arguments
+
+
+def correct_call(fact: PoolFact, *, read_version: int) -> Call:
+    return [pool_key(fact.shop_id, fact.pool_id)], [read_version, fact.free, fact.version]
+
+
+def recount_call(shop_id: str, pool_ids: Sequence[int]) -> Call:
+    keys = [flight_key(shop_id), *[pool_key(shop_id, pool_id) for pool_id in pool_ids]]
+    return keys, list(pool_ids)
+
+
+class InFlight(NamedTuple):
+    """A reservation in flight, as `reserve.lua` keeps it. `deadline_ms`: by Valkey's clock, since 1970."""
+
+    reservation_id: bytes
+    order_id: str
+    deadline_ms: int
+    # (pool id, quantity)
+    pools: list[tuple[int, int]]
+    # (limit field, quantity)
+    limited: list[tuple[str, int]]
+
+
+def read_in_flight(reservation_id: bytes, entry: bytes) -> InFlight:
+    order_id, deadline_ms, pools, _, limited = msgspec.msgpack.decode(entry, type=_ENTRY)
+    return InFlight(
+        reservation_id,
+        order_id,
+        int(deadline_ms),
+        [(int(pool_id), int(quantity)) for pool_id, quantity in _pairs(pools)],
+        [(str(field), int(quantity)) for field, quantity in _pairs(limited)],
+    )
+
+
+# Lua packs a table without entries as an empty array or an empty map.
+_Flat = list[str | int] | dict[str, str]
+_ENTRY = tuple[str, int | float, _Flat, str, _Flat]
+
+
+def _pairs(flat: _Flat) -> list[tuple[str | int, str | int]]:
+    return list(zip(list(flat)[::2], list(flat)[1::2], strict=True))

@@ -1,0 +1,59 @@
+"""Reservations whose process died between gate and commit: out of flight, after asking the ledger.
+
+Safe beside living traffic: only those past their deadline are looked at, which no living order reaches, and
+whatever the ledger has placed is settled as placed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from app.lib.idempotency import sql as idempotency_sql
+from app.lib.postgres import Pool
+from app.lib.valkey import GateDown, Valkey
+from app.stock.gate import Gate
+from app.stock.keys import FLIGHT_PATTERN, shop_of
+from app.stock.scripts import InFlight, read_in_flight
+
+# Keys per SCAN call: small enough that Valkey answers in well under a millisecond.
+SCAN_COUNT = 500
+
+
+async def scan_keys(valkey: Valkey, pattern: str) -> list[str]:
+    """All keys of a pattern. Raises GateDown."""
+    cursor, keys = b"0", set[bytes]()
+    while True:
+        cursor, found = await valkey.command("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+        keys.update(found)
+        if cursor in (b"0", 0):
+            return sorted(key.decode() for key in keys)
+
+
+async def read_flight(valkey: Valkey, key: str) -> list[InFlight]:
+    """All reservations in flight of one shop. Raises GateDown."""
+    entries = await valkey.command("HGETALL", key)
+    pairs = entries.items() if isinstance(entries, dict) else zip(entries[::2], entries[1::2], strict=True)
+    return [read_in_flight(reservation_id, entry) for reservation_id, entry in pairs]
+
+
+async def sweep_flight(valkey: Valkey, gate: Gate, pool: Pool) -> int:
+    """Settle what is overdue; returns how many. A gate that is down holds nothing to sweep."""
+    try:
+        seconds, microseconds = await valkey.command("TIME")
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        overdue: dict[str, list[InFlight]] = defaultdict(list)
+        for key in await scan_keys(valkey, FLIGHT_PATTERN):
+            for entry in await read_flight(valkey, key):
+                if entry.deadline_ms <= now_ms:
+                    overdue[shop_of(key)].append(entry)
+    except GateDown:
+        return 0
+    for shop_id, entries in overdue.items():
+        rows = await pool.fetch(idempotency_sql.read_keys, [entry.reservation_id for entry in entries])
+        placed = {row["digest"] for row in rows}
+        # The ledger's word first, then out of flight: too little for a moment, never too much.
+        await gate.load([(shop_id, pool_id) for entry in entries for pool_id, _ in entry.pools])
+        await gate.settle(
+            {shop_id: [(entry.reservation_id, entry.reservation_id in placed) for entry in entries]}
+        )
+    return sum(map(len, overdue.values()))

@@ -1,0 +1,81 @@
+-- name: take_keys<!
+-- Take the keys of a batch; a key that is missing from the answer is somebody else's or an earlier call's.
+-- Sorted, so that two batches wait for each other in one direction only.
+INSERT INTO idempotency (digest, call, caller_id, request_hash, status, response)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[], $5::smallint[], $6::bytea[])
+    AS k (digest, call, caller_id, request_hash, status, response)
+ORDER BY digest
+ON CONFLICT (digest) DO NOTHING
+RETURNING digest;
+
+-- name: release_keys!
+-- A refused call leaves no key behind.
+DELETE FROM idempotency WHERE digest = ANY($1::bytea[]);
+
+-- name: lock_coupons
+SELECT coupon_id, buyer_id, status, valid_from, valid_to FROM coupon
+WHERE coupon_id = ANY($1::bigint[]) ORDER BY coupon_id FOR UPDATE;
+
+-- name: open_limits!
+-- Rows to lock: a buyer who has bought nothing yet has none.
+INSERT INTO purchase_limit (activity_id, sku_id, buyer_id, quantity)
+SELECT DISTINCT activity_id, sku_id, buyer_id, 0
+FROM unnest($1::text[], $2::text[], $3::text[]) AS l (activity_id, sku_id, buyer_id)
+ORDER BY activity_id, sku_id, buyer_id
+ON CONFLICT DO NOTHING;
+
+-- name: lock_limits
+SELECT activity_id, sku_id, buyer_id, quantity FROM purchase_limit
+WHERE (activity_id, sku_id, buyer_id) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
+ORDER BY activity_id, sku_id, buyer_id FOR UPDATE;
+
+-- name: lock_pools
+SELECT pool_id, on_hand, reserved, version, closed FROM stock_pool
+WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
+
+-- name: write_orders!
+-- All rows of a batch at once: orders with what must be paid, lines, stock with its movements, events.
+WITH placed AS (
+    INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
+        promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
+        source, quote_id, created_at, pay_deadline)
+    SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
+        promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
+        source, quote_id, created_at, pay_deadline
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::jsonb[], $13::text[], $14::text[],
+        $15::text[], $16::timestamptz[], $17::timestamptz[])
+        AS o (order_id, parent_id, buyer_id, shop_id, currency, goods_minor, promotion_discount_minor,
+            coupon_discount_minor, payable_minor, mode, activity_id, address, memo, source, quote_id,
+            created_at, pay_deadline)
+    RETURNING order_id, parent_id, currency, payable_minor
+), due AS (
+    INSERT INTO pay_order (order_id, currency, amount_minor)
+    SELECT order_id, currency, payable_minor FROM placed WHERE parent_id IS NULL
+), lines AS (
+    INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity,
+        unit_price_minor, list_price_minor, goods_minor, promotion_discount_minor, coupon_discount_minor,
+        payable_minor, discounts)
+    SELECT * FROM unnest($18::bigint[], $19::bigint[], $20::text[], $21::text[], $22::text[], $23::bigint[],
+        $24::text[], $25::integer[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
+        $30::bigint[], $31::bigint[], $32::jsonb[])
+    RETURNING order_id, pool_id, quantity, reserve_on
+), moved AS (
+    INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
+    SELECT pool_id, 'reserve', 0, quantity, order_id FROM lines WHERE reserve_on = 'place'
+), reserved AS (
+    UPDATE stock_pool SET reserved = reserved + taken, version = version + 1
+    FROM unnest($33::bigint[], $34::bigint[]) AS t (id, taken) WHERE pool_id = id
+)
+INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
+SELECT 'order.placed', aggregate_id, 1, payload
+FROM unnest($35::bigint[], $36::jsonb[]) AS e (aggregate_id, payload);
+
+-- name: lock_coupons_to_orders!
+UPDATE coupon SET status = 'locked', order_id = taken_by
+FROM unnest($1::bigint[], $2::bigint[]) AS t (id, taken_by) WHERE coupon_id = id;
+
+-- name: raise_limits!
+UPDATE purchase_limit AS l SET quantity = t.quantity
+FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS t (activity_id, sku_id, buyer_id, quantity)
+WHERE (l.activity_id, l.sku_id, l.buyer_id) = (t.activity_id, t.sku_id, t.buyer_id);
