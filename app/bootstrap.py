@@ -21,6 +21,7 @@ from app.lib.hot import ANONYMOUS_SHARE
 from app.lib.ids import IdMaker, NodeLease
 from app.lib.postgres import Pool, open_pool
 from app.lib.valkey import Valkey, open_client
+from app.payments.channels import Channels
 from app.pricing.snapshots import PriceSnapshots
 from app.settings import Settings
 from app.stock.gate import Gate
@@ -46,6 +47,7 @@ class Services:
     coupons: HeldCoupons
     gate: Gate
     placing: Placing
+    channels: Channels
 
 
 @asynccontextmanager
@@ -89,6 +91,8 @@ async def open_services(
         closing.push_async_callback(gate.stop)
         placing = open_placing(commit_pool, gate, settings)
         closing.push_async_callback(placing.stop)
+        channels = Channels(settings)
+        closing.push_async_callback(channels.close)
         yield Services(
             settings=settings,
             clock=clock,
@@ -105,6 +109,7 @@ async def open_services(
             coupons=coupons,
             gate=gate,
             placing=placing,
+            channels=channels,
         )
 
 

@@ -24,16 +24,27 @@ from app.cart import routes as cart
 from app.catalog import routes as catalog
 from app.checkout import routes as checkout
 from app.dependencies import DEPENDENCIES
+from app.events_in import routes as events_in
 from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.payments import routes as payments
 from app.pricing import routes as pricing
+from app.refunds import routes as refunds
 from app.settings import Settings
 
 log = structlog.get_logger()
 
-ROUTES: list[ControllerRouterHandler] = [*health.ROUTES, *catalog.ROUTES, *cart.ROUTES, *addresses.ROUTES]
+ROUTES: list[ControllerRouterHandler] = [
+    *health.ROUTES,
+    *catalog.ROUTES,
+    *cart.ROUTES,
+    *addresses.ROUTES,
+    *payments.ROUTES,
+    *refunds.ROUTES,
+    *events_in.ROUTES,
+]
 HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES, *checkout.HOT_ROUTES]
 
 

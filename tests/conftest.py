@@ -20,6 +20,7 @@ from app.lib.hot import Front
 from app.lib.migrate import migrate
 from app.runtime.embedded import EmbeddedServers, start_servers
 from app.settings import Settings
+from tests.sandbox.process import SandboxProcess
 
 TEMPLATE = "rushcart"
 _clone_numbers = count(1)
@@ -69,6 +70,15 @@ async def own_servers(tmp_path: Path) -> AsyncIterator[EmbeddedServers]:
         yield pair
     finally:
         pair.stop()
+
+
+@pytest.fixture(scope="session")
+async def provider(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxProcess]:
+    """The sandbox payment provider, a process of its own, shared by the whole session."""
+    process = SandboxProcess(tmp_path_factory.mktemp("provider"))
+    await process.start()
+    yield process
+    process.stop()
 
 
 @pytest.fixture

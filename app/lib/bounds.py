@@ -17,11 +17,15 @@ AMOUNT_MINOR_MAX = 10**12
 TOTAL_MINOR_MAX = 10**18
 QUANTITY_MAX = 9_999
 
+# Ids that we make have 63 bits. Below 9 * 10^18 they fit a bigint, and no clock reaches that before 2093.
+NUMBER = r"^[0-8]?[0-9]{1,18}$(?!\n)"
+
 # No control characters; the look-ahead closes the gap that `$` leaves before a last newline.
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
+Number = Annotated[str, Meta(pattern=NUMBER)]
 Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$(?!\n)")]
 AmountMinor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
-from app.lib.bounds import PRINTABLE
+from app.lib.bounds import NUMBER, PRINTABLE
 from app.lib.page import PAGE_LIMIT_MAX
 
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
+PathNumber = Annotated[str, PathParameter(pattern=NUMBER)]
 QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
 Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]
+# Required where it is named; a missing one is refused by the verb with its own code.
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]

@@ -131,12 +131,19 @@ async def open_shop() -> AsyncIterator[Shop]:
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_level="error", access_log=False)
+    async with serving(app, port):
+        yield shop
+
+
+@asynccontextmanager
+async def serving(app: Any, port: int) -> AsyncIterator[None]:
+    """The application on a real port, in this process."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, lifespan="off", log_level="error", access_log=False
     )
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())  # `serve` would take over the process's signals
     await wait_until(lambda: server.started)
-    yield shop
+    yield
     server.should_exit = True
     await task

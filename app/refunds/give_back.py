@@ -1,0 +1,29 @@
+"""Sends back money that counts for no order: it came too late, or a second time.
+
+Inside the transaction that books it; once per attempt, however often it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.bootstrap import Services
+from app.lib.postgres import Connection
+from app.lib.sql import load
+
+sql = load("refunds")
+
+
+async def give_back(services: Services, connection: Connection, payment: Any, cause: str) -> None:
+    """`payment` is the attempt's row; `cause` is late_payment or double_payment."""
+    await connection.execute(
+        sql.insert_uncounted_refund,
+        services.ids.next(),
+        payment["order_id"],
+        payment["payment_id"],
+        payment["buyer_id"],
+        cause,
+        payment["currency"],
+        payment["amount_minor"],
+        services.clock.now(),
+    )

@@ -1,0 +1,105 @@
+"""`POST /refund/refund`: asks for money back, whole or by line.
+
+Enters: the order (parent, child or single), lines or an amount, an Idempotency-Key. Leaves: a refund that
+waits to be sent. Must hold: what is asked back is counted under row locks before anything is sent, so
+two requests that arrive together never exceed what was captured; CHECKs refuse it a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from app.bootstrap import Services
+from app.lib.auth import Caller
+from app.lib.errors import Conflict, NotFound
+from app.lib.idempotency import Answer, identify, run_once
+from app.lib.postgres import Connection
+from app.lib.sql import load
+from app.refunds.schemas import RefundReply, RefundRequest
+from app.refunds.share import Line, Part, share
+from app.refunds.state import RefundStatus
+
+sql = load("refunds")
+
+ACCEPTED = 202
+
+
+class OrderNotRefundable(Conflict):
+    """Nothing was captured for it (yet), or it is over."""
+
+    code = "order_not_refundable"
+    title = "There is no money to give back for this order"
+
+
+async def request_refund(
+    services: Services, caller: Caller, request: RefundRequest, key: str | None
+) -> Answer:
+    """Raises NotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused."""
+    once = identify("refund", caller.sub, key, request)
+
+    async def effect(connection: Connection) -> Answer:
+        reply = await refund_in(services, connection, caller, request)
+        return Answer(ACCEPTED, msgspec.json.encode(reply))
+
+    return await run_once(services.pool, once, effect)
+
+
+async def refund_in(
+    services: Services, connection: Connection, caller: Caller, request: RefundRequest
+) -> RefundReply:
+    """The same inside the caller's transaction (a paid order that is canceled). Raises as above."""
+    order_id = int(request.order_id)
+    orders = await connection.fetch(sql.lock_orders, order_id)
+    order = next((row for row in orders if row["order_id"] == order_id), None)
+    if order is None or (caller.role == "buyer" and order["buyer_id"] != caller.sub):
+        raise NotFound("no such order")
+    due = await connection.fetchrow(sql.lock_pay_order, order["parent_id"] or order_id)
+    if due is None or due["captured_minor"] == 0:
+        raise OrderNotRefundable(f"the order is {order['status']}", order_status=order["status"])
+    meant = [row["order_id"] for row in orders if order_id in (row["order_id"], row["parent_id"])]
+    lines = [
+        Line(
+            row["order_id"],
+            row["line_id"],
+            row["quantity"] - row["refunded_quantity"],
+            row["payable_minor"] - row["refunded_minor"],
+        )
+        for row in await connection.fetch(sql.read_lines, meant)
+    ]
+    parts = share(lines, request.lines, request.amount_minor)
+    cause = "buyer" if caller.role == "buyer" else "merchant"
+    refund_id = await _write(services, connection, order["buyer_id"], due, parts, cause, request.reason)
+    return RefundReply(str(refund_id), RefundStatus.REQUESTED, sum(part.amount_minor for part in parts))
+
+
+async def _write(
+    services: Services,
+    connection: Connection,
+    buyer_id: str,
+    due: asyncpg.Record,
+    parts: Sequence[Part],
+    cause: str,
+    reason: str | None,
+) -> int:
+    refund_id, now = services.ids.next(), services.clock.now()
+    amount_minor = sum(part.amount_minor for part in parts)
+    columns = [list(column) for column in zip(*map(msgspec.structs.astuple, parts), strict=True)]
+    await connection.execute(sql.take_from_lines, *columns)
+    await connection.execute(sql.reserve_refund, due["order_id"], amount_minor)
+    await connection.execute(
+        sql.insert_refund,
+        refund_id,
+        due["order_id"],
+        due["payment_id"],
+        buyer_id,
+        cause,
+        due["currency"],
+        amount_minor,
+        reason,
+        now,
+    )
+    await connection.execute(sql.insert_refund_lines, refund_id, *columns)
+    return refund_id

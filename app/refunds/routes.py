@@ -1,0 +1,27 @@
+"""`POST /refund/refund`: the buyer of the order, or an operator."""
+
+from __future__ import annotations
+
+from litestar import Response, post
+from litestar.params import JSONBody
+
+from app.dependencies import AnyCaller, ServicesDependency
+from app.lib.answers import as_response
+from app.lib.parameters import IdempotencyKey
+from app.refunds.request import ACCEPTED, request_refund
+from app.refunds.schemas import RefundReply, RefundRequest
+
+
+@post("/refund/refund", status_code=ACCEPTED)
+async def refund(
+    data: JSONBody[RefundRequest],
+    services: ServicesDependency,
+    caller: AnyCaller,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[RefundReply]:
+    """Whole, by line (quantity, amount), or an amount spread over the lines."""
+    caller.require("buyer", "op")
+    return as_response(await request_refund(services, caller, data, idempotency_key))
+
+
+ROUTES = [refund]

@@ -1,0 +1,39 @@
+"""What clients send and get around refunds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.lib.bounds import PRINTABLE, QUANTITY_MAX, TOTAL_MINOR_MAX, Number
+
+Money = Annotated[int, Meta(ge=1, le=TOTAL_MINOR_MAX)]
+# An order has no more lines than a checkout takes.
+LINES_MAX = 100
+
+
+class RefundLine(Struct, forbid_unknown_fields=True):
+    """`quantity` units, worth their share of what was paid; or `amount_minor`, which may be less (with
+    `quantity` 0: money back, the goods stay bought)."""
+
+    line_id: Number
+    quantity: Annotated[int, Meta(ge=0, le=QUANTITY_MAX)] = 0
+    amount_minor: Money | None = None
+
+
+class RefundRequest(Struct, forbid_unknown_fields=True):
+    """No lines and no amount: all that is left. An amount without lines is spread over them."""
+
+    order_id: Number
+    lines: Annotated[list[RefundLine], Meta(max_length=LINES_MAX)] = []
+    amount_minor: Money | None = None
+    reason: Annotated[str, Meta(max_length=200, pattern=PRINTABLE)] | None = None
+
+
+class RefundReply(Struct):
+    """Taken; `refund.succeeded` tells when the money has gone back."""
+
+    refund_id: str
+    status: str
+    amount_minor: int

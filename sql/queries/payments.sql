@@ -1,0 +1,155 @@
+-- name: lock_orders
+-- Lock an order and its children, in the global order.
+SELECT order_id, parent_id, buyer_id, shop_id, status, currency, payable_minor, version, pay_deadline
+FROM orders WHERE order_id = $1 OR parent_id = $1
+ORDER BY order_id FOR UPDATE;
+
+-- name: lock_pay_order
+-- Lock what is due for an order; after its orders.
+SELECT order_id, status, currency, amount_minor, captured_minor, refunding_minor, refunded_minor, payment_id
+FROM pay_order WHERE order_id = $1 AND due_number = 1 FOR UPDATE;
+
+-- name: lock_payment
+-- Lock one attempt; after its orders.
+SELECT payment_id, order_id, buyer_id, channel, status, currency, amount_minor, psp_reference
+FROM payment_order WHERE payment_id = $1 FOR UPDATE;
+
+-- name: read_payment
+-- One attempt.
+SELECT payment_id, order_id, buyer_id, channel, method, status, currency, amount_minor, return_url,
+       psp_reference, action, failure_reason
+FROM payment_order WHERE payment_id = $1;
+
+-- name: read_order_to_pay
+-- An order with what is due for it, for its buyer.
+SELECT o.order_id, o.parent_id, o.status, o.currency, o.payable_minor, o.pay_deadline, p.status AS pay_status
+FROM orders o LEFT JOIN pay_order p ON p.order_id = o.order_id AND p.due_number = 1
+WHERE o.order_id = $1 AND o.buyer_id = $2;
+
+-- name: count_attempts
+-- How many attempts an order has.
+SELECT count(*) FROM payment_order WHERE order_id = $1;
+
+-- name: insert_payment!
+-- A new attempt; taken up at $10 unless the channel has been asked by then.
+INSERT INTO payment_order (payment_id, order_id, buyer_id, channel, method, currency, amount_minor,
+                           return_url, created_at, updated_at, poll_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10);
+
+-- name: record_opened!
+-- The channel has opened the attempt; if it has already reported more, only the reply's part is new.
+UPDATE payment_order
+SET psp_reference = $2, action = $3, updated_at = $4,
+    poll_at = CASE status WHEN 'CREATED' THEN $5::timestamptz ELSE poll_at END,
+    status = CASE status WHEN 'CREATED' THEN 'PENDING' ELSE status END
+WHERE payment_id = $1 AND action IS NULL;
+
+-- name: move_payment<!
+-- Move an attempt on; no row when it is not in one of the states $3.
+UPDATE payment_order
+SET status = $2, psp_reference = coalesce($4, psp_reference), failure_reason = $5, updated_at = $6, poll_at = $7,
+    poll_count = 0
+WHERE payment_id = $1 AND status = ANY($3::text[])
+RETURNING payment_id;
+
+-- name: move_pay_order<!
+-- Move what is due on; no row when it is not in one of the states $3.
+UPDATE pay_order
+SET status = $2, payment_id = $4, captured_minor = CASE WHEN $2 = 'PAID' THEN amount_minor ELSE 0 END
+WHERE order_id = $1 AND due_number = 1 AND status = ANY($3::text[])
+RETURNING order_id;
+
+-- name: extend_deadline!
+-- An order that waits for its money does not close before $2.
+UPDATE orders SET pay_deadline = $2 WHERE order_id = $1 AND status = 'NOT_PAID';
+
+-- name: accept_orders<!
+-- Paid: a parent becomes INVALID and its children go on; an order of one shop goes on itself.
+UPDATE orders o
+SET status = CASE WHEN o.order_id = $1 AND EXISTS (SELECT FROM orders c WHERE c.parent_id = $1)
+                  THEN 'INVALID' ELSE 'PENDING_SHIPMENT' END,
+    paid_at = $2, version = o.version + 1
+WHERE (o.order_id = $1 OR o.parent_id = $1) AND o.status = 'NOT_PAID'
+RETURNING o.order_id, o.parent_id, o.shop_id, o.status, o.version, o.currency, o.payable_minor;
+
+-- name: use_coupons<!
+-- The order's coupons are spent.
+UPDATE coupon SET status = 'used'
+WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = $1 AND status = 'locked'
+                    ORDER BY coupon_id FOR UPDATE)
+RETURNING buyer_id;
+
+-- name: confirm_stock!
+-- The orders' goods leave the stock: reserved ones out of the reservation, others (reserved when paid) out of
+-- what is free. The pools are locked by id; a CHECK refuses what is not there.
+WITH line AS (
+    SELECT order_id, pool_id, sum(quantity)::bigint AS quantity,
+           coalesce(sum(quantity) FILTER (WHERE reserve_on = 'place'), 0)::bigint AS reserved
+    FROM order_line WHERE order_id = ANY($1::bigint[]) GROUP BY order_id, pool_id
+), wanted AS (
+    SELECT pool_id, sum(quantity)::bigint AS quantity, sum(reserved)::bigint AS reserved FROM line GROUP BY pool_id
+), locked AS (
+    SELECT p.pool_id FROM stock_pool p JOIN wanted USING (pool_id) ORDER BY p.pool_id FOR UPDATE OF p
+), changed AS (
+    UPDATE stock_pool p
+    SET on_hand = p.on_hand - w.quantity, reserved = p.reserved - w.reserved, version = p.version + 1
+    FROM wanted w JOIN locked USING (pool_id) WHERE p.pool_id = w.pool_id
+)
+INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
+SELECT pool_id, 'confirm', -quantity, -reserved, order_id FROM line;
+
+-- name: read_shares
+-- Which shop gets how much of an order: of its children, or itself.
+SELECT shop_id, payable_minor FROM orders
+WHERE (order_id = $1 OR parent_id = $1) AND shop_id IS NOT NULL ORDER BY order_id;
+
+-- name: post_entries!
+-- One posting; posted once, however often it is told.
+INSERT INTO ledger_entry (posting_kind, posting_id, account, currency, amount_minor, order_id)
+SELECT $1, $2, account, $3, amount_minor, $4
+FROM unnest($5::text[], $6::bigint[]) AS entry (account, amount_minor);
+
+-- name: clear_cart!
+-- The order's SKUs leave the buyer's cart.
+DELETE FROM cart_entry
+WHERE buyer_id = $2 AND sku_id IN (
+    SELECT l.sku_id FROM order_line l JOIN orders o ON o.order_id = l.order_id
+    WHERE (o.order_id = $1 OR o.parent_id = $1) AND o.buyer_id = $2);
+
+-- name: ask_soon!
+-- The channel is asked about these orders' open attempts at $2.
+UPDATE payment_order SET poll_at = $2, poll_count = 0
+WHERE order_id = ANY($1::bigint[]) AND status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED');
+
+-- name: ask_others_soon!
+-- The same, but for the attempt that has just paid: the others are not wanted any more.
+UPDATE payment_order SET poll_at = $3, poll_count = 0
+WHERE order_id = $1 AND payment_id <> $2 AND status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED');
+
+-- name: take_due_payments<!
+-- Take attempts that are due; another process finds them again only after a wait that doubles, $3 to $4.
+UPDATE payment_order
+SET poll_at = $1 + make_interval(secs => least($3 * power(2, least(poll_count, 20)), $4)), poll_count = poll_count + 1
+WHERE payment_id IN (SELECT payment_id FROM payment_order WHERE poll_at <= $1
+                     ORDER BY poll_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING payment_id;
+
+-- name: read_attempts
+-- Attempts with the state of their order, for deciding what to ask the channel.
+SELECT a.payment_id, a.order_id, a.channel, a.method, a.status, a.currency, a.amount_minor, a.return_url,
+       o.status AS order_status, p.status AS pay_status, p.payment_id AS counted_id
+FROM payment_order a
+JOIN orders o ON o.order_id = a.order_id
+JOIN pay_order p ON p.order_id = a.order_id AND p.due_number = a.due_number
+WHERE a.payment_id = ANY($1::bigint[]);
+
+-- name: read_open_attempts
+-- The attempts of these orders that could still bring money.
+SELECT payment_id, order_id, channel, status FROM payment_order
+WHERE order_id = ANY($1::bigint[]) AND status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED')
+ORDER BY payment_id;
+
+-- name: read_not_due
+-- Which of these orders are not to be closed unpaid at $2.
+SELECT order_id FROM orders
+WHERE order_id = ANY($1::bigint[]) AND (status <> 'NOT_PAID' OR pay_deadline > $2);
