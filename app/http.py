@@ -25,20 +25,25 @@ from app.catalog import routes as catalog
 from app.checkout import routes as checkout
 from app.dependencies import DEPENDENCIES
 from app.events_in import routes as events_in
+from app.flash_sales import routes as flash_sales
 from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.lib.strict_request import StrictRequest
 from app.payments import routes as payments
 from app.pricing import routes as pricing
 from app.refunds import routes as refunds
 from app.settings import Settings
+from app.stock import routes as stock
 
 log = structlog.get_logger()
 
 ROUTES: list[ControllerRouterHandler] = [
     *health.ROUTES,
     *catalog.ROUTES,
+    *stock.ROUTES,
+    *flash_sales.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,
     *payments.ROUTES,
@@ -65,6 +70,7 @@ def create_framework(lifespan: Any) -> Litestar:
     return Litestar(
         route_handlers=[*ROUTES, *(route.documented() for route in HOT_ROUTES)],
         lifespan=[lifespan],
+        request_class=StrictRequest,
         dependencies=DEPENDENCIES,
         exception_handlers={
             AppError: answer_app_error,

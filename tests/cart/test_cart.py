@@ -92,6 +92,7 @@ async def test_a_sku_that_is_not_sold_cannot_be_added_but_stays_visible(
         {"sku_id": "s1", "quantity": 10_000},
         {"sku_id": "s1", "quantity": 10**30},
         {"sku_id": "s1", "quantity": True},
+        {"sku_id": "s1", "quantity": "1"},
         {"sku_id": "s1"},
         {"sku_id": "", "quantity": 1},
         {"sku_id": "s1", "quantity": 1, "price_minor": 1},

@@ -129,6 +129,8 @@ async def test_a_merchant_changes_and_sees_its_own_shop_only(
         {"skus": [{"sku_id": "1", "prices": {"XYZ": {"price_minor": 1}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": -1}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": 1.5}}}]},
+        {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": "1"}}}]},
+        {"skus": [{"sku_id": 1, "prices": PRICES}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": 10**13}}}]},
         {"skus": [{"sku_id": "1", "prices": {"CNY": {"price_minor": 2, "list_price_minor": 1}}}]},
         {"skus": [{"sku_id": "x" * 65, "prices": PRICES}]},

@@ -1,0 +1,40 @@
+"""Administration of flash sales: `op`, or `merchant` for its own shop's SKUs. A PUT may be repeated."""
+
+from __future__ import annotations
+
+from litestar import get, put
+from litestar.params import JSONBody
+
+from app.dependencies import ServicesDependency, Staff
+from app.flash_sales.documents import FlashSaleDocument, FlashSaleView
+from app.flash_sales.publish import publish
+from app.flash_sales.read import list_flash_sales, read_flash_sale
+from app.lib.page import PAGE_LIMIT_DEFAULT, Page
+from app.lib.parameters import Cursor, Limit, PathId
+
+
+@put("/admin/flash_sales/{activity_id:str}")
+async def publish_flash_sale(
+    activity_id: PathId, data: JSONBody[FlashSaleDocument], services: ServicesDependency, staff: Staff
+) -> FlashSaleView:
+    return await publish(services.pool, services.gate, staff, activity_id, data, services.clock.now())
+
+
+@get("/admin/flash_sales/{activity_id:str}")
+async def show_flash_sale(
+    activity_id: PathId,
+    services: ServicesDependency,
+    staff: Staff,  # noqa: ARG001 - asking for it refuses everybody else
+) -> FlashSaleView:
+    """Merchants may see each other's: buyers do as well."""
+    return await read_flash_sale(services.pool, activity_id, services.clock.now())
+
+
+@get("/admin/flash_sales")
+async def show_flash_sales(
+    services: ServicesDependency, staff: Staff, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = ""
+) -> Page[FlashSaleView]:
+    return await list_flash_sales(services.pool, staff.shop_id, cursor, limit, services.clock.now())
+
+
+ROUTES = [publish_flash_sale, show_flash_sale, show_flash_sales]

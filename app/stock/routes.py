@@ -1,0 +1,39 @@
+"""Stock by hand: `op`, or `merchant` for its own shop."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, post, put
+from litestar.params import HeaderParameter, JSONBody
+
+from app.dependencies import ServicesDependency, Staff
+from app.lib.answers import as_response
+from app.lib.parameters import PathId
+from app.stock.administer import adjust_stock, set_stock
+from app.stock.schemas import AdjustStock, SetStock, StockLevel
+
+Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
+
+
+@put("/admin/skus/{sku_id:str}/stock")
+async def replace_stock(
+    sku_id: PathId, data: JSONBody[SetStock], services: ServicesDependency, staff: Staff
+) -> StockLevel:
+    return await set_stock(services.pool, services.gate, staff, sku_id, data)
+
+
+@post("/admin/skus/{sku_id:str}/stock/adjust", status_code=200)
+async def change_stock(
+    sku_id: PathId,
+    data: JSONBody[AdjustStock],
+    services: ServicesDependency,
+    staff: Staff,
+    idempotency_key: Key = None,
+) -> Response[Any]:
+    """Answers a StockLevel; a repeat with the same key gets the first one's."""
+    answer = await adjust_stock(services.pool, services.gate, staff, sku_id, idempotency_key, data)
+    return as_response(answer)
+
+
+ROUTES = [replace_stock, change_stock]
