@@ -62,16 +62,7 @@ def draft_checkout(
         )
         for shop_id, priced_lines in by_shop.items()
     ]
-    placed = PlacedOrder(
-        order_id=str(root_id),
-        status="NOT_PAID",
-        currency=request.currency,
-        payable_minor=root.payable_minor,
-        pay_deadline=pay_deadline,
-        orders=[
-            PlacedShopOrder(str(order.order_id), order.shop_id or "", order.payable_minor) for order in orders
-        ],
-    )
+    placed = _placed(root, orders, request.currency, pay_deadline)
     return Checkout(
         once=once,
         buyer_id=once.caller_id,
@@ -92,6 +83,21 @@ def draft_checkout(
         pay_deadline=pay_deadline,
         placed=placed,
         answer_body=_encode(placed),
+    )
+
+
+def _placed(
+    root: OrderDraft, orders: Sequence[OrderDraft], currency: str, pay_deadline: datetime
+) -> PlacedOrder:
+    return PlacedOrder(
+        order_id=str(root.order_id),
+        status="NOT_PAID",
+        currency=currency,
+        payable_minor=root.payable_minor,
+        pay_deadline=pay_deadline,
+        orders=[
+            PlacedShopOrder(str(order.order_id), order.shop_id or "", order.payable_minor) for order in orders
+        ],
     )
 
 

@@ -1,3 +1,5 @@
+"""Paying over real HTTP: the sandbox provider as a process, and the application served to it."""
+
 from collections.abc import AsyncIterator
 
 import httpx

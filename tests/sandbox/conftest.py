@@ -1,3 +1,5 @@
+"""One provider process a session, and the shop that it calls back."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
