@@ -130,7 +130,7 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         line.promotion_minor,
         line.coupon_minor,
         summary.payable_minor,
-        summary.discounts or None,
+        msgspec.Raw(_encode(summary.discounts)) if summary.discounts else None,
     )
 
 

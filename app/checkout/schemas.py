@@ -7,7 +7,6 @@ A draft is whole before any write: ids, amounts, the answer's bytes. Amounts are
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -62,7 +61,8 @@ class LineDraft(msgspec.Struct, gc=False):
     promotion_discount_minor: int
     coupon_discount_minor: int
     payable_minor: int
-    discounts: list[Any] | None
+    # JSON as it is kept: asyncpg would take a list in a column of lists for a second dimension
+    discounts: msgspec.Raw | None
 
 
 class Checkout(msgspec.Struct, gc=False):

@@ -75,6 +75,27 @@ async def test_a_placed_order_is_in_the_ledger_with_all_its_parts(place: Any, se
     assert event["payload"]["buyer_id"] == "42"
 
 
+async def test_of_two_lines_one_may_have_a_discount_and_the_other_none(
+    place: Any, services: Services
+) -> None:
+    await put_sku(services.pool, "1001", price_minor=10_000)
+    await put_sku(services.pool, "1002", price_minor=100)
+    effect = {"kind": "amount_off", "amount_minor": 1_000}
+    promotion = {"name": "10 off", "lane": "item", "scope": {"sku_ids": ["1001"]}, "effect": effect}
+    await services.pool.execute(
+        "WITH next AS (UPDATE snapshot_version SET version = version + 1 WHERE name = 'promotions'"
+        " RETURNING version) INSERT INTO promotion (promotion_id, document, version)"
+        " SELECT 'p-1', $1, version FROM next",
+        promotion,
+    )
+    await services.prices.refresh()
+    answer = await place(cart(("1001", 1), ("1002", 1), payable_minor=9_100))
+    assert answer.status_code == 201, answer.text
+    kept = await services.pool.fetch("SELECT sku_id, discounts FROM order_line ORDER BY sku_id")
+    given = {"kind": "promotion", "rule_id": "p-1", "name": "10 off", "amount_minor": 1_000}
+    assert [tuple(row) for row in kept] == [("1001", [given]), ("1002", None)]
+
+
 async def test_the_same_key_gets_the_same_answer_and_one_order(place: Any, services: Services) -> None:
     await put_sku(services.pool)
     await services.prices.refresh()
