@@ -25,6 +25,7 @@ from app.payments.channels import Channels
 from app.pricing.snapshots import PriceSnapshots
 from app.settings import Settings
 from app.stock.gate import Gate
+from app.stock.hints import Hints
 
 # Beside the committer's lanes: two look-ups of keys and two of addresses at a time.
 LOOKUP_CONNECTIONS = 4
@@ -47,6 +48,7 @@ class Services:
     coupons: HeldCoupons
     gate: Gate
     placing: Placing
+    hints: Hints
     channels: Channels
 
 
@@ -76,7 +78,8 @@ async def open_services(
         )
         closing.push_async_callback(commit_pool.close)
         client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)
-        valkey = Valkey(client)
+        closing.push_async_callback(client.aclose)
+        valkey = Valkey(settings.redis_url, connections_max=settings.redis_pool_max)
         closing.push_async_callback(valkey.close)
         lease = NodeLease(pool)
         closing.push_async_callback(lease.stop)
@@ -89,6 +92,10 @@ async def open_services(
         closing.push_async_callback(coupons.stop)
         gate = Gate(valkey, pool)
         closing.push_async_callback(gate.stop)
+        hints = Hints(pool)
+        closing.push_async_callback(hints.stop)
+        if load_prices:
+            await hints.start()
         placing = open_placing(commit_pool, gate, settings)
         closing.push_async_callback(placing.stop)
         channels = Channels(settings)
@@ -109,6 +116,7 @@ async def open_services(
             coupons=coupons,
             gate=gate,
             placing=placing,
+            hints=hints,
             channels=channels,
         )
 

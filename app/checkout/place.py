@@ -79,7 +79,10 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
             return earlier
         raise
     try:
-        return await placing.committer.place(checkout)
+        answer = await placing.committer.place(checkout)
+        if checkout.coupon_ids:
+            await services.coupons.forget([once.caller_id])
+        return answer
     except OutcomeUnknown:
         raise
     except Unavailable:  # it never reached the ledger

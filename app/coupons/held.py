@@ -17,7 +17,7 @@ from app.lib.batching import Batcher
 from app.lib.clock import Clock
 from app.lib.postgres import Pool
 from app.lib.sql import load
-from app.lib.valkey import GATE_ERRORS, GateDown, Valkey
+from app.lib.valkey import GateDown, Valkey
 from app.pricing.priced import BuyerCoupon
 from app.pricing.rules import milliseconds
 
@@ -61,8 +61,9 @@ class HeldCoupons:
     async def forget(self, buyer_ids: Iterable[str]) -> None:
         """After the commit of a change to these buyers' coupons. Never fails: see CACHE_TTL_S."""
         try:
-            for buyer_id in buyer_ids:
-                await self._valkey.command("SET", buyer_coupons_key(buyer_id), b"", "EX", MARK_TTL_S)
+            await self._valkey.commands(
+                [("SET", buyer_coupons_key(buyer_id), b"", "EX", MARK_TTL_S) for buyer_id in buyer_ids]
+            )
         except GateDown:
             return
 
@@ -102,15 +103,17 @@ class HeldCoupons:
         return held
 
     async def _keep(self, coupons_by_buyer: dict[str, list[BuyerCoupon]]) -> None:
-        if not coupons_by_buyer or self._valkey.breaker.is_open():
+        if not coupons_by_buyer:
             return
         try:
-            async with self._valkey.client.pipeline(transaction=False) as pipeline:
-                for buyer_id, coupons in coupons_by_buyer.items():
-                    pipeline.set(buyer_coupons_key(buyer_id), _encode(coupons), ex=CACHE_TTL_S, nx=True)
-                await pipeline.execute()
-        except GATE_ERRORS:
-            self._valkey.breaker.failed()
+            await self._valkey.commands(
+                [
+                    ("SET", buyer_coupons_key(buyer_id), _encode(coupons), "EX", CACHE_TTL_S, "NX")
+                    for buyer_id, coupons in coupons_by_buyer.items()
+                ]
+            )
+        except GateDown:
+            return
 
 
 def _by_id(coupons: list[BuyerCoupon]) -> Held:

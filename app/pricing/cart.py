@@ -25,6 +25,7 @@ async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest
         milliseconds(services.clock.now()),
         quote_id=f"{services.ids.next():x}",
         quote_ttl_s=services.settings.quote_ttl_s,
+        hints=services.hints,
     )
 
 

@@ -21,6 +21,9 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
     priced = await price_cart(services, buyer_id, request.body)
+    if services.hints.unknown:  # nobody has asked for some of these pools before
+        await services.hints.learn()
+        priced = await price_cart(services, buyer_id, request.body)
     return Answer(200, _encode(priced.summary))
 
 

@@ -1,0 +1,81 @@
+"""What is probably free in a pool: for `available` and `max_quantity` of a summary, never for a decision.
+
+Reading a hint is a look into a dict. The pools that were asked for are read again from the ledger, all
+together, twice a second; one that nobody has asked for yet is unknown, and `learn` reads it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.stock.gate import sql
+
+log = structlog.get_logger()
+
+# Half of the second within which a sold-out item should look sold out in the app.
+REFRESH_S = 0.5
+# Pools kept warm; when more are asked for, all are forgotten and learned anew. 20,000 are about 2 MB, and
+# reading them again takes Postgres some 20 ms.
+POOLS_MAX = 20_000
+
+
+class Hints:
+    """`start` begins to refresh, `stop` ends it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._free: dict[int, int] = {}
+        self._asked: set[int] = set()
+        self._learning = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+        self.unknown: set[int] = set()
+
+    def get(self, pool_id: int) -> int | None:
+        """Units free a moment ago; None, and noted in `unknown`, when nobody has asked before."""
+        free = self._free.get(pool_id)
+        if free is None:
+            self.unknown.add(pool_id)
+        else:
+            self._asked.add(pool_id)
+        return free
+
+    async def learn(self) -> None:
+        """Read the unknown pools now, or wait for whoever does. Raises Postgres' errors."""
+        async with self._learning:
+            unknown, self.unknown = self.unknown, set()
+            if len(self._free) + len(unknown) > POOLS_MAX:
+                self._free.clear()
+            if unknown:
+                await self._read(unknown)
+
+    async def _read(self, pool_ids: set[int]) -> None:
+        found = dict.fromkeys(pool_ids, 0)
+        for pool_id, on_hand, reserved, _, closed in await self._pool.fetch(sql.read_pools, list(pool_ids)):
+            found[pool_id] = 0 if closed else on_hand - reserved
+        self._free |= found
+
+    async def start(self) -> None:
+        self._refreshing = asyncio.create_task(self._refresh_for_ever(), name="stock-hints")
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            asked, self._asked = self._asked, set()
+            if not asked:
+                continue
+            # Those that nobody asked for in this round would grow stale: unknown again.
+            self._free = {pool_id: free for pool_id, free in self._free.items() if pool_id in asked}
+            try:
+                await self._read(asked)
+            except TRANSIENT_ERRORS as error:
+                log.warning("stock_hints_not_refreshed", error=repr(error))
+
+    async def stop(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refreshing
