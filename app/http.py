@@ -23,6 +23,7 @@ from app.bootstrap import open_services
 from app.cart import routes as cart
 from app.catalog import routes as catalog
 from app.checkout import routes as checkout
+from app.coupons import routes as coupons
 from app.dependencies import DEPENDENCIES
 from app.events_in import routes as events_in
 from app.flash_sales import routes as flash_sales
@@ -33,6 +34,7 @@ from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_h
 from app.lib.strict_request import StrictRequest
 from app.payments import routes as payments
 from app.pricing import routes as pricing
+from app.promotions import routes as promotions
 from app.refunds import routes as refunds
 from app.settings import Settings
 from app.stock import routes as stock
@@ -42,6 +44,8 @@ log = structlog.get_logger()
 ROUTES: list[ControllerRouterHandler] = [
     *health.ROUTES,
     *catalog.ROUTES,
+    *promotions.ROUTES,
+    *coupons.ROUTES,
     *stock.ROUTES,
     *flash_sales.ROUTES,
     *cart.ROUTES,
@@ -50,7 +54,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *refunds.ROUTES,
     *events_in.ROUTES,
 ]
-HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES, *checkout.HOT_ROUTES]
+HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES, *coupons.HOT_ROUTES, *checkout.HOT_ROUTES]
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:

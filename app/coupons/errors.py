@@ -1,0 +1,39 @@
+"""Why a coupon is not given."""
+
+from __future__ import annotations
+
+from app.lib.errors import Conflict, NotFound
+
+
+class TemplateNotFound(NotFound):
+    code = "template_not_found"
+    title = "There is no such coupon template"
+
+
+class CodeNotFound(NotFound):
+    code = "code_not_found"
+    title = "This code is not known"
+
+
+class CodeUsed(Conflict):
+    code = "code_used"
+    title = "This code has been redeemed already"
+
+
+class CouponsExhausted(Conflict):
+    """All coupons of the template have been given out. Member: `left`."""
+
+    code = "coupons_exhausted"
+    title = "There are not enough of these coupons left"
+
+
+class PerBuyerMaxReached(Conflict):
+    """Member: `user_ids`, who have had as many as one buyer may have."""
+
+    code = "per_buyer_max_reached"
+    title = "A buyer may not have more of these coupons"
+
+
+class CouponsEnded(Conflict):
+    code = "coupons_ended"
+    title = "These coupons have ended"

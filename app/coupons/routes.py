@@ -1,0 +1,96 @@
+"""Coupons: templates and grants by `op` (or `merchant` for its own shop); redeeming and listing by buyers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, get, post, put
+from litestar.params import HeaderParameter, JSONBody
+
+from app.coupons.administer import list_codes, list_templates, put_template, read_template
+from app.coupons.errors import CodeNotFound, CodeUsed, CouponsEnded, CouponsExhausted, PerBuyerMaxReached
+from app.coupons.give import grant, redeem
+from app.coupons.list_coupons import list_coupons
+from app.coupons.schemas import Code, Coupon, Grant, Redeem, Template
+from app.dependencies import Buyer, ServicesDependency, Staff
+from app.lib.answers import as_response
+from app.lib.hot import HotRoute
+from app.lib.page import PAGE_LIMIT_DEFAULT, Page
+from app.lib.parameters import Cursor, Limit, PathId, QueryId
+from app.pricing.documents import CouponTemplateDocument
+
+# A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
+COUPON_BYTES_MAX = 1 << 20
+
+Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
+
+
+@put("/admin/coupon_templates/{template_id:str}", request_max_body_size=COUPON_BYTES_MAX)
+async def replace_template(
+    template_id: PathId, data: JSONBody[CouponTemplateDocument], services: ServicesDependency, staff: Staff
+) -> Template:
+    return await put_template(services.pool, services.prices, staff, template_id, data)
+
+
+@get("/admin/coupon_templates/{template_id:str}")
+async def show_template(template_id: PathId, services: ServicesDependency, staff: Staff) -> Template:
+    return await read_template(services.pool, staff, template_id)
+
+
+@get("/admin/coupon_templates")
+async def show_templates(
+    services: ServicesDependency,
+    staff: Staff,
+    shop_id: QueryId = None,
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = "",
+) -> Page[Template]:
+    """A merchant sees its own shop's templates, whatever it asks for."""
+    return await list_templates(services.pool, staff.shop_id or shop_id, cursor, limit)
+
+
+@get("/admin/coupon_templates/{template_id:str}/codes")
+async def show_codes(
+    template_id: PathId,
+    services: ServicesDependency,
+    staff: Staff,
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = "",
+) -> Page[Code]:
+    """The template's one-time codes."""
+    return await list_codes(services.pool, staff, template_id, cursor, limit)
+
+
+@post(
+    "/admin/coupon_templates/{template_id:str}/grants",
+    status_code=200,
+    request_max_body_size=COUPON_BYTES_MAX,
+)
+async def grant_coupons(
+    template_id: PathId,
+    data: JSONBody[Grant],
+    services: ServicesDependency,
+    staff: Staff,
+    idempotency_key: Key = None,
+) -> Response[Any]:
+    """Answers a Granted; a repeat with the same key gets the first one's."""
+    return as_response(await grant(services, staff, template_id, idempotency_key, data))
+
+
+@get("/shopping/coupons")
+async def show_coupons(
+    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = ""
+) -> Page[Coupon]:
+    return await list_coupons(services.pool, buyer.sub, services.clock.now(), cursor, limit)
+
+
+ROUTES = [replace_template, show_template, show_templates, show_codes, grant_coupons, show_coupons]
+HOT_ROUTES = [
+    HotRoute(
+        "/coupon/redeem",
+        Redeem,
+        Coupon,
+        redeem,
+        problems=(CodeNotFound, CodeUsed, CouponsEnded, CouponsExhausted, PerBuyerMaxReached),
+    )
+]

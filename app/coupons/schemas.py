@@ -1,0 +1,60 @@
+"""What the coupon calls take and answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.lib.bounds import Id
+from app.pricing.documents import CouponTemplateDocument
+
+# One transaction gives them all: this many take about half a second.
+GRANT_USERS_MAX = 10_000
+
+
+class Template(CouponTemplateDocument, frozen=True, kw_only=True):
+    """A coupon template as it is stored."""
+
+    template_id: str
+    granted_count: int
+
+
+class Code(Struct, frozen=True):
+    code: str
+    redeemed: bool
+
+
+class Grant(Struct, frozen=True, forbid_unknown_fields=True):
+    """A coupon for each of these buyers, or for none of them."""
+
+    user_ids: Annotated[list[Id], Meta(min_length=1, max_length=GRANT_USERS_MAX)]
+
+    def __post_init__(self) -> None:
+        if len(set(self.user_ids)) < len(self.user_ids):
+            raise ValueError("a buyer is named twice: one call gives each one coupon")
+
+
+class GrantedCoupon(Struct, frozen=True):
+    user_id: str
+    coupon_id: str
+
+
+class Granted(Struct, frozen=True):
+    coupons: list[GrantedCoupon]
+
+
+class Redeem(Struct, frozen=True, forbid_unknown_fields=True):
+    code: Id
+
+
+class Coupon(Struct, frozen=True):
+    """A buyer's coupon. `status` is available, locked, used or expired."""
+
+    coupon_id: str
+    template_id: str
+    name: str
+    status: str
+    valid_from: datetime
+    valid_to: datetime

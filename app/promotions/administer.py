@@ -1,0 +1,66 @@
+"""Create, replace and read promotions. An operator has all of them, a merchant those of its own shop.
+
+A document is in force in this process when the call answers, in every other within a second. The same
+document again changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from app.catalog.read import read_shop
+from app.lib.auth import Caller
+from app.lib.errors import NotFound
+from app.lib.page import Page
+from app.lib.postgres import Pool, transaction
+from app.lib.snapshot_version import lock_version, publish_version
+from app.lib.sql import load
+from app.pricing.documents import PromotionDocument
+from app.pricing.snapshots import PriceSnapshots
+
+sql = load("promotions")
+
+
+class Promotion(PromotionDocument, frozen=True, kw_only=True):
+    """A promotion as it is stored."""
+
+    promotion_id: str
+
+
+async def put_promotion(
+    pool: Pool, prices: PriceSnapshots, caller: Caller, promotion_id: str, document: PromotionDocument
+) -> Promotion:
+    """Raises Forbidden and NotFound (`shop_not_found`)."""
+    caller.require_shop(document.shop_id or "")
+    async with transaction(pool) as connection:
+        version = await lock_version(connection, "promotions")
+        if document.shop_id is not None:
+            await read_shop(connection, document.shop_id)
+        stored = await connection.fetchrow(sql.read_promotion, promotion_id)
+        if stored is not None:
+            caller.require_shop(stored["shop_id"] or "")
+        if await connection.fetchval(sql.upsert_promotion, promotion_id, document.shop_id, document, version):
+            await publish_version(connection, "promotions", version)
+    await prices.refresh()
+    return _promotion(promotion_id, msgspec.to_builtins(document))
+
+
+async def read_promotion(pool: Pool, caller: Caller, promotion_id: str) -> Promotion:
+    """Raises NotFound (`promotion_not_found`) and Forbidden."""
+    row = await pool.fetchrow(sql.read_promotion, promotion_id)
+    if row is None:
+        raise NotFound(f"there is no promotion {promotion_id}", code="promotion_not_found")
+    caller.require_shop(row["shop_id"] or "")
+    return _promotion(promotion_id, row["document"])
+
+
+async def list_promotions(pool: Pool, shop_id: str | None, cursor: str, limit: int) -> Page[Promotion]:
+    rows = await pool.fetch(sql.list_promotions, cursor, shop_id, limit + 1)
+    found = [_promotion(row["promotion_id"], row["document"]) for row in rows]
+    return Page.cut(found, limit, lambda promotion: promotion.promotion_id)
+
+
+def _promotion(promotion_id: str, document: dict[str, Any]) -> Promotion:
+    return msgspec.convert({**document, "promotion_id": promotion_id}, Promotion)
