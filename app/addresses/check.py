@@ -1,7 +1,7 @@
 """Is it an address, and may something be sent there.
 
-`check_form` is pure; `check_blocklist` asks the ledger, when an address is saved and again when it is ordered
-to, since the blocklist may have grown in between.
+`check_form` is pure; `check_blocklist` asks the ledger when an address is saved. Placing an order asks it
+again for many orders at once (app/checkout/deliver_to.py), since it may have grown in between.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 
 from app.addresses.errors import AddressBlocked, AddressInvalid
 from app.addresses.regions import postcode_fits, region_exists
-from app.addresses.schemas import AddressSnapshot, UpsertAddress
-from app.lib.postgres import Connection, Pool
+from app.addresses.schemas import UpsertAddress
+from app.lib.postgres import Pool
 from app.lib.sql import load
 
 sql = load("addresses")
@@ -23,7 +23,7 @@ PHONE_DIGITS_MIN, PHONE_DIGITS_MAX = 5, 15
 _COUNTRY_CODE = re.compile(r"^(\+|00)(86|1)(?=[0-9 ().-]{10})")
 
 
-def check_form(address: UpsertAddress | AddressSnapshot) -> None:
+def check_form(address: UpsertAddress) -> None:
     """Raises AddressInvalid with `field`."""
     digits = phone_digits(address.phone)
     if not _PHONE.fullmatch(address.phone) or not PHONE_DIGITS_MIN <= len(digits) <= PHONE_DIGITS_MAX:
@@ -34,12 +34,10 @@ def check_form(address: UpsertAddress | AddressSnapshot) -> None:
         raise AddressInvalid(f"this is not a postcode of {address.country}", field="postcode")
 
 
-async def check_blocklist(
-    connection: Connection | Pool, buyer_id: str, address: UpsertAddress | AddressSnapshot
-) -> None:
+async def check_blocklist(pool: Pool, buyer_id: str, address: UpsertAddress) -> None:
     """Raises AddressBlocked."""
     regions = [address.region, address.country]
-    if await connection.fetchval(sql.why_blocked, buyer_id, phone_digits(address.phone), regions):
+    if await pool.fetchval(sql.why_blocked, buyer_id, phone_digits(address.phone), regions):
         raise AddressBlocked
 
 

@@ -1,4 +1,4 @@
-"""Save and list a buyer's addresses, and read the one that an order goes to."""
+"""Save and list a buyer's addresses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from datetime import datetime
 import msgspec
 
 from app.addresses.check import check_blocklist, check_form
-from app.addresses.errors import AddressInvalid
 from app.addresses.schemas import ADDRESSES_PER_BUYER_MAX, AddressSnapshot, UpsertAddress
 from app.lib.errors import Conflict, NotFound
 from app.lib.ids import IdMaker, parse_id
 from app.lib.page import Page
-from app.lib.postgres import Connection, Pool
+from app.lib.postgres import Pool
 from app.lib.sql import load
 
 sql = load("addresses")
@@ -48,22 +47,3 @@ async def upsert_address(
 async def list_addresses(pool: Pool, buyer_id: str, cursor: str, limit: int) -> Page[AddressSnapshot]:
     rows = await pool.fetch(sql.list_addresses, buyer_id, parse_id(cursor or "0"), limit + 1)
     return Page.cut([AddressSnapshot(**row) for row in rows], limit, lambda address: address.address_id)
-
-
-async def load_for_order(
-    connection: Connection | Pool, buyer_id: str, address_id: str | None
-) -> AddressSnapshot:
-    """The address as the order keeps it.
-
-    Raises AddressInvalid (none was given, unknown, somebody else's) and AddressBlocked.
-    """
-    row = (
-        None
-        if address_id is None
-        else await connection.fetchrow(sql.read_address, parse_id(address_id), buyer_id)
-    )
-    if row is None:
-        raise AddressInvalid("the order needs one of the buyer's addresses", field="address_id")
-    address = AddressSnapshot(**row)
-    await check_blocklist(connection, buyer_id, address)
-    return address

@@ -17,8 +17,6 @@ from app.lib.money import is_currency
 WEIGHT_GRAMS_MAX = 10_000_000
 # Shopify allows 2,048 variants a product; nothing that we import has more.
 SKUS_PER_ITEM_MAX = 2048
-# A stock of a thousand million units of one SKU is a typing mistake.
-ON_HAND_MAX = 10**9
 
 CategoryIds = Annotated[list[Id], Meta(max_length=32)]
 ItemType = Literal["physical", "virtual", "third_party", "bill"]

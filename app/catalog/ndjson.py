@@ -11,7 +11,6 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from app.catalog.documents import (
-    ON_HAND_MAX,
     SKUS_PER_ITEM_MAX,
     CategoryIds,
     ItemType,
@@ -19,7 +18,7 @@ from app.catalog.documents import (
     SkuDocument,
 )
 from app.catalog.records import BadRow, ImportedItem, ImportedShop, ImportedSku, Record
-from app.lib.bounds import Currency, Id, Name
+from app.lib.bounds import ON_HAND_MAX, Currency, Id, Name
 
 # An item of 2,048 SKUs in several currencies is below a megabyte; a longer line is no item.
 LINE_BYTES_MAX = 4 << 20

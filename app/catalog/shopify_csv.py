@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, TextIO
 import msgspec
 
 from app.catalog.amounts import amount_minor, grams, units
-from app.catalog.documents import ON_HAND_MAX, SKUS_PER_ITEM_MAX, ItemType, SkuDocument
+from app.catalog.documents import SKUS_PER_ITEM_MAX, ItemType, SkuDocument
 from app.catalog.records import BadRow, ImportedItem, ImportedSku, UnreadableFile
 from app.catalog.shopify_columns import Columns, find_columns
+from app.lib.bounds import ON_HAND_MAX
 
 if TYPE_CHECKING:
     from _csv import Reader

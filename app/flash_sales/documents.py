@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from app.catalog.documents import check_currency
-from app.lib.bounds import AmountMinor, Currency, Id, Name, Quantity
-from app.stock.schemas import ON_HAND_MAX
+from app.lib.bounds import ON_HAND_MAX, AmountMinor, Currency, Id, Name, Quantity
 
 # A flash sale of more SKUs than a screen can show is a promotion.
 ITEMS_MAX = 500

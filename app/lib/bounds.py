@@ -16,6 +16,8 @@ AMOUNT_MINOR_MAX = 10**12
 # A cart's or an order's total: what 100 lines of 9,999 units can come to, and no more.
 TOTAL_MINOR_MAX = 10**18
 QUANTITY_MAX = 9_999
+# A stock of a thousand million units of one SKU is a typing mistake, too.
+ON_HAND_MAX = 10**9
 
 # Ids that we make have 63 bits. Below 9 * 10^18 they fit a bigint, and no clock reaches that before 2093.
 NUMBER = r"^[0-8]?[0-9]{1,18}$(?!\n)"

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from app.lib.auth import Caller
+from app.lib.bounds import ON_HAND_MAX
 from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection, Pool, transaction
 from app.lib.sql import load
 from app.stock.gate import Gate
-from app.stock.schemas import ON_HAND_MAX, AdjustStock, SetStock, StockLevel
+from app.stock.schemas import AdjustStock, SetStock, StockLevel
 
 sql = load("stock_admin")
 

@@ -6,10 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.lib.bounds import PRINTABLE
-
-# A thousand million units of one SKU is a typing mistake.
-ON_HAND_MAX = 10**9
+from app.lib.bounds import ON_HAND_MAX, PRINTABLE
 
 
 class SetStock(Struct, forbid_unknown_fields=True, frozen=True):

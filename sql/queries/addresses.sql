@@ -19,11 +19,6 @@ RETURNING address_id;
 SELECT address_id::text AS address_id, name, phone, country, region, city, street, postcode
 FROM address WHERE buyer_id = $1 AND address_id > $2 ORDER BY address_id LIMIT $3;
 
--- name: read_address
--- One address of the buyer.
-SELECT address_id::text AS address_id, name, phone, country, region, city, street, postcode
-FROM address WHERE address_id = $1 AND buyer_id = $2;
-
 -- name: why_blocked
 -- The first entry of the blocklist that fits this buyer, these digits of a phone, these regions.
 SELECT kind FROM blocked_address

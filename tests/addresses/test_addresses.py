@@ -6,10 +6,7 @@ import httpx
 import pytest
 
 from app.addresses.check import phone_digits
-from app.addresses.errors import AddressBlocked, AddressInvalid
-from app.addresses.keep import load_for_order
-from app.addresses.schemas import ADDRESSES_PER_BUYER_MAX, AddressSnapshot
-from app.bootstrap import Services
+from app.addresses.schemas import ADDRESSES_PER_BUYER_MAX
 from tests.conftest import Login
 
 LIST, UPSERT = "/address-api/addresses/list", "/address-api/upsert"
@@ -38,9 +35,7 @@ async def test_an_address_is_saved_changed_and_listed(client: httpx.AsyncClient,
     assert (await client.post(LIST, headers=mine)).json() == {"items": [moved], "next_cursor": None}
 
 
-async def test_nobody_sees_or_changes_another_buyers_address(
-    client: httpx.AsyncClient, services: Services, login: Login
-) -> None:
+async def test_nobody_sees_or_changes_another_buyers_address(client: httpx.AsyncClient, login: Login) -> None:
     mine, other = login("42"), login("43")
     address_id = (await client.post(UPSERT, json=HOME, headers=mine)).json()["address_id"]
     assert await listed(client, other) == []
@@ -48,56 +43,50 @@ async def test_nobody_sees_or_changes_another_buyers_address(
         answer = await client.post(UPSERT, json=HOME | {"address_id": stolen, "name": "Eve"}, headers=other)
         assert (answer.status_code, answer.json()["code"]) == (404, "address_not_found")
     assert [address["name"] for address in await listed(client, mine)] == ["Lan"]
-    with pytest.raises(AddressInvalid):
-        await load_for_order(services.pool, "43", address_id)
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"region": "CN-XX"}, "region"),
-        ({"region": ""}, "region"),
-        ({"region": "US-CA"}, "region"),
-        ({"country": "US", "region": "US-ZZ", "postcode": ""}, "region"),
-        ({"country": "FR", "region": "DE-BE"}, "region"),
-        ({"country": "FR", "region": "FR-"}, "region"),
-        ({"phone": "call me"}, "phone"),
-        ({"phone": "12"}, "phone"),
-        ({"phone": "1" * 16}, "phone"),
-        ({"postcode": "12"}, "postcode"),
-    ],
-)
-async def test_an_address_that_does_not_exist_is_refused(
-    client: httpx.AsyncClient, login: Login, change: dict[str, str], field: str
-) -> None:
-    answer = await client.post(UPSERT, json=HOME | change, headers=login("42"))
-    assert (answer.status_code, answer.json()["code"]) == (422, "address_invalid")
-    assert answer.json()["field"] == field
+NOWHERE: list[tuple[dict[str, str], str]] = [
+    ({"region": "CN-XX"}, "region"),
+    ({"region": ""}, "region"),
+    ({"region": "US-CA"}, "region"),
+    ({"country": "US", "region": "US-ZZ", "postcode": ""}, "region"),
+    ({"country": "FR", "region": "DE-BE"}, "region"),
+    ({"country": "FR", "region": "FR-"}, "region"),
+    ({"phone": "call me"}, "phone"),
+    ({"phone": "12"}, "phone"),
+    ({"phone": "1" * 16}, "phone"),
+    ({"postcode": "12"}, "postcode"),
+]
+
+
+async def test_an_address_that_does_not_exist_is_refused(client: httpx.AsyncClient, login: Login) -> None:
+    for change, field in NOWHERE:
+        answer = await client.post(UPSERT, json=HOME | change, headers=login("42"))
+        assert (answer.status_code, answer.json()["code"]) == (422, "address_invalid"), change
+        assert answer.json()["field"] == field
     assert await listed(client, login("42")) == []
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"country": "US", "region": "US-CA", "postcode": "94105-1234", "phone": "(415) 555-0100"},
-        {"country": "FR", "region": "FR-75C", "postcode": "75001"},
-        {"country": "SG", "region": "", "postcode": "018956"},
-        {"postcode": ""},
-    ],
-)
+ELSEWHERE = [
+    {"country": "US", "region": "US-CA", "postcode": "94105-1234", "phone": "(415) 555-0100"},
+    {"country": "FR", "region": "FR-75C", "postcode": "75001"},
+    {"country": "SG", "region": "", "postcode": "018956"},
+    {"postcode": ""},
+]
+
+
 async def test_addresses_of_other_forms_and_countries_are_taken(
-    client: httpx.AsyncClient, login: Login, change: dict[str, str]
+    client: httpx.AsyncClient, login: Login
 ) -> None:
-    assert (await client.post(UPSERT, json=HOME | change, headers=login("42"))).status_code == 200
+    for change in ELSEWHERE:
+        assert (await client.post(UPSERT, json=HOME | change, headers=login("42"))).status_code == 200, change
 
 
-@pytest.mark.parametrize(
-    "change", [{"name": ""}, {"country": "china"}, {"street": "x" * 256}, {"city": "a\nb"}, {"vip": True}]
-)
-async def test_what_is_out_of_bounds_is_refused(
-    client: httpx.AsyncClient, login: Login, change: dict[str, Any]
-) -> None:
-    assert (await client.post(UPSERT, json=HOME | change, headers=login("42"))).status_code == 400
+async def test_what_is_out_of_bounds_is_refused(client: httpx.AsyncClient, login: Login) -> None:
+    changes = ({"name": ""}, {"country": "china"}, {"street": "x" * 256}, {"city": "a\nb"}, {"vip": True})
+    for change in changes:
+        answer = await client.post(UPSERT, json=HOME | change, headers=login("42"))
+        assert answer.status_code == 400, change
     assert await listed(client, login("42")) == []
 
 
@@ -112,24 +101,21 @@ async def test_what_is_out_of_bounds_is_refused(
     ],
 )
 async def test_nothing_is_saved_for_or_sent_to_who_is_on_the_blocklist(
-    client: httpx.AsyncClient, services: Services, login: Login, kind: str, value: str
+    client: httpx.AsyncClient, login: Login, kind: str, value: str
 ) -> None:
     mine, op = login("42"), login("ann", "op")
-    address_id = (await client.post(UPSERT, json=HOME, headers=mine)).json()["address_id"]
+    await client.post(UPSERT, json=HOME, headers=mine)
     entry = f"/admin/blocked_addresses/{kind}/{value}"
     for _ in range(2):
         assert (await client.put(entry, json={"reason": "fraud"}, headers=op)).status_code == 200
     refused = await client.post(UPSERT, json=HOME | {"name": "Lan 2"}, headers=mine)
     assert (refused.status_code, refused.json()["code"]) == (422, "address_blocked")
-    with pytest.raises(AddressBlocked):
-        await load_for_order(services.pool, "42", address_id)
+    assert [address["name"] for address in await listed(client, mine)] == ["Lan"]
     blocked = (await client.get(f"/admin/blocked_addresses/{kind}", headers=op)).json()["items"]
     assert [(one["kind"], one["reason"]) for one in blocked] == [(kind, "fraud")]
 
     assert (await client.delete(entry, headers=op)).status_code == 204
-    assert await load_for_order(services.pool, "42", address_id) == AddressSnapshot(
-        **HOME | {"address_id": address_id}
-    )
+    assert (await client.post(UPSERT, json=HOME, headers=mine)).status_code == 200
 
 
 async def test_only_an_operator_keeps_the_blocklist(client: httpx.AsyncClient, login: Login) -> None:
@@ -139,12 +125,6 @@ async def test_only_an_operator_keeps_the_blocklist(client: httpx.AsyncClient, l
     op = login("ann", "op")
     assert (await client.put("/admin/blocked_addresses/planet/mars", json={}, headers=op)).status_code == 400
     assert (await client.get("/admin/blocked_addresses/buyer", headers=op)).json()["items"] == []
-
-
-async def test_an_order_needs_an_address_that_is_there(services: Services) -> None:
-    for address_id in (None, "1", "x", "9" * 40):
-        with pytest.raises(AddressInvalid):
-            await load_for_order(services.pool, "42", address_id)
 
 
 async def test_the_list_is_bounded_and_comes_in_pages(client: httpx.AsyncClient, login: Login) -> None:
