@@ -120,6 +120,19 @@ def import_(
 
 
 @cli.command()
+def seed(data_dir: DataDir = None) -> None:
+    """Load the demo shop; what is there already is left alone."""
+    import asyncio
+
+    from app.seed import run_seed
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    settings.check()
+    asyncio.run(run_seed(settings))
+
+
+@cli.command()
 def token(
     sub: Annotated[str, typer.Option(help="Whose: the buyer's id")],
     role: Annotated[Role, typer.Option(help="What it may do")] = Role.BUYER,

@@ -17,7 +17,10 @@ from app.lib.parameters import Cursor, Limit, PathId
 async def publish_flash_sale(
     activity_id: PathId, data: JSONBody[FlashSaleDocument], services: ServicesDependency, staff: Staff
 ) -> FlashSaleView:
-    return await publish(services.pool, services.gate, staff, activity_id, data, services.clock.now())
+    now = services.clock.now()
+    sale = await publish(services.pool, services.gate, staff, activity_id, data, now)
+    await services.prices.refresh()
+    return sale
 
 
 @get("/admin/flash_sales/{activity_id:str}")
