@@ -19,6 +19,7 @@ from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
 from app.lib.ids import IdMaker, NodeLease
+from app.lib.jobs import Jobs
 from app.lib.postgres import Pool, open_pool
 from app.lib.valkey import Valkey, open_client
 from app.payments.channels import Channels
@@ -40,6 +41,7 @@ class Services:
     pool: Pool
     valkey: Valkey
     redis: redis.Redis
+    jobs: Jobs
     ids: IdMaker
     authenticator: Authenticator
     rate_limiter: RateLimiter
@@ -106,6 +108,7 @@ async def open_services(
             pool=pool,
             valkey=valkey,
             redis=client,
+            jobs=Jobs(client),
             ids=ids,
             authenticator=Authenticator(settings, clock),
             rate_limiter=RateLimiter(settings.rate_limit_per_s, settings.rate_limit_burst),

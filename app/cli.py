@@ -63,6 +63,19 @@ def api(
     serve(load_settings(data_dir), descriptor=fd)
 
 
+@cli.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Start one worker process: deadlines, jobs, events out."""
+    import uvloop
+
+    from app.settings import load_settings
+    from app.worker import run as work
+
+    settings = load_settings(data_dir)
+    settings.check()
+    uvloop.run(work(settings))
+
+
 @cli.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )

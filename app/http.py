@@ -32,6 +32,7 @@ from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
 from app.lib.strict_request import StrictRequest
+from app.orders import routes as orders
 from app.payments import routes as payments
 from app.pricing import routes as pricing
 from app.promotions import routes as promotions
@@ -50,6 +51,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *flash_sales.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,
+    *orders.ROUTES,
     *payments.ROUTES,
     *refunds.ROUTES,
     *events_in.ROUTES,

@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     quote_ttl_s: int = 300
     clock_offset_s: float = 0.0  # tests move time with it
 
+    # The worker shows its metrics there; 0: nowhere.
+    worker_metrics_port: int = 0
+
     # Connections. Two cores: more backends than this only queue in Postgres.
     postgres_pool_max: int = 12
     redis_pool_max: int = 64

@@ -1,0 +1,1 @@
+"""Events out: what has happened, told to whoever wants to know."""

@@ -1,0 +1,1 @@
+"""Orders after they are placed: their states, reading them, canceling, closing when not paid in time."""

@@ -1,0 +1,133 @@
+"""Orders as their buyer or their shop sees them: lists in pages, newest first, and the detail.
+
+An order that was split by shop is one entry until it is paid; then its children stand in its place. Whoever
+may not see an order is told that it does not exist.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+
+from app.lib.auth import Caller
+from app.lib.ids import ID_MAX, parse_id
+from app.lib.page import Page
+from app.lib.postgres import Pool
+from app.lib.sql import load
+from app.orders.errors import OrderNotFound
+from app.orders.schemas import (
+    LineDiscount,
+    ListedLine,
+    ListedOrder,
+    OrderDetail,
+    OrderLine,
+    PaymentEntry,
+    RefundEntry,
+    ShopOrder,
+)
+from app.orders.state import OrderStatus
+
+sql = load("orders")
+
+NORMAL_SALE = "0"
+
+
+async def list_buyer_orders(
+    pool: Pool, buyer_id: str, statuses: Sequence[OrderStatus] | None, cursor: str, limit: int
+) -> Page[ListedOrder]:
+    rows = await pool.fetch(sql.list_buyer_orders, buyer_id, statuses, _before(cursor), limit + 1)
+    return await _page(pool, rows, limit)
+
+
+async def list_orders(
+    pool: Pool,
+    shop_id: str | None,
+    buyer_id: str | None,
+    statuses: Sequence[OrderStatus] | None,
+    cursor: str,
+    limit: int,
+) -> Page[ListedOrder]:
+    """Orders of one shop, or of all where `shop_id` is None."""
+    rows = await pool.fetch(sql.list_orders, _before(cursor), shop_id, buyer_id, statuses, limit + 1)
+    return await _page(pool, rows, limit)
+
+
+def _before(cursor: str) -> int:
+    return parse_id(cursor) if cursor else ID_MAX
+
+
+async def _page(pool: Pool, rows: Sequence[asyncpg.Record], limit: int) -> Page[ListedOrder]:
+    lines: defaultdict[int, list[ListedLine]] = defaultdict(list)
+    for line in await pool.fetch(sql.read_listed_lines, [row["order_id"] for row in rows[:limit]]):
+        lines[line["listed_id"]].append(_convert(line, ListedLine))
+    entries = [_convert(row, ListedOrder, lines=lines[row["order_id"]]) for row in rows]
+    return Page.cut(entries, limit, lambda entry: entry.order_id)
+
+
+async def read_buyer_order(pool: Pool, buyer_id: str, order_id: str) -> OrderDetail:
+    """Raises OrderNotFound, also when it is somebody else's."""
+    return await _read(pool, order_id, lambda order: bool(order["buyer_id"] == buyer_id))
+
+
+async def read_order(pool: Pool, staff: Caller, order_id: str) -> OrderDetail:
+    """For an operator, or a merchant and its own shop's order. Raises OrderNotFound."""
+    return await _read(
+        pool, order_id, lambda order: staff.role == "op" or bool(order["shop_id"] == staff.shop_id)
+    )
+
+
+async def _read(pool: Pool, order_id: str, may_see: Callable[[asyncpg.Record], bool]) -> OrderDetail:
+    number = parse_id(order_id)
+    order = await pool.fetchrow(sql.read_order, number)
+    if order is None or not may_see(order):
+        raise OrderNotFound()
+    parts = await pool.fetch(sql.read_children, number) if order["shop_id"] is None else [order]
+    lines = await pool.fetch(sql.read_lines, [part["order_id"] for part in parts])
+    root_id = order["parent_id"] or number
+    child_id = number if order["parent_id"] else None
+    return _convert(
+        order,
+        OrderDetail,
+        activity_id=None if order["activity_id"] == NORMAL_SALE else order["activity_id"],
+        shops=[_shop_order(part, lines) for part in parts],
+        applied=_applied(lines),
+        payments=[_convert(row, PaymentEntry) for row in await pool.fetch(sql.read_payments, root_id)],
+        refunds=[_convert(row, RefundEntry) for row in await pool.fetch(sql.read_refunds, root_id, child_id)],
+    )
+
+
+def _shop_order(order: asyncpg.Record, lines: Iterable[asyncpg.Record]) -> ShopOrder:
+    own = [
+        _convert(line, OrderLine, discount_minor=_discount(line), discounts=line["discounts"] or [])
+        for line in lines
+        if line["order_id"] == order["order_id"]
+    ]
+    return _convert(order, ShopOrder, discount_minor=_discount(order), lines=own)
+
+
+def _discount(row: asyncpg.Record) -> int:
+    """What was taken off: the sum of its kinds, each of which has its column."""
+    return int(row["goods_minor"] + row["freight_minor"] + row["tax_minor"] - row["payable_minor"])
+
+
+def _applied(lines: Iterable[asyncpg.Record]) -> list[LineDiscount]:
+    """What each rule gave over all lines, in the order in which they first appear."""
+    totals: dict[tuple[str, str, str], int] = defaultdict(int)
+    for line in lines:
+        for discount in line["discounts"] or ():
+            totals[discount["kind"], discount["rule_id"], discount["name"]] += discount["amount_minor"]
+    return [LineDiscount(*key, amount_minor=amount_minor) for key, amount_minor in totals.items()]
+
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def _convert(row: asyncpg.Record, shape: type[Shape], **more: object) -> Shape:
+    """A row as a Struct: its columns by name, ids as strings."""
+    wanted = {name: row[name] for name in shape.__struct_fields__ if name not in more}
+    ids = {name: str(value) for name, value in wanted.items() if name.endswith("_id") and value is not None}
+    return msgspec.convert({**wanted, **ids, **more}, shape)

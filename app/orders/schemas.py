@@ -1,0 +1,131 @@
+"""What a buyer or a shop sees of an order: an entry of a list, and the detail that repeats the summary.
+
+`payable = goods − discount + freight + tax` on every level, as in the summary that the buyer agreed to.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.orders.state import OrderStatus
+
+
+class ListedLine(msgspec.Struct):
+    line_id: str
+    sku_id: str
+    title: str
+    quantity: int
+    payable_minor: int
+
+
+class ListedOrder(msgspec.Struct):
+    """`shop_id` is null for an order of several shops that is not paid yet."""
+
+    order_id: str
+    parent_id: str | None
+    shop_id: str | None
+    buyer_id: str
+    status: OrderStatus
+    currency: str
+    payable_minor: int
+    created_at: datetime
+    pay_deadline: datetime | None
+    paid_at: datetime | None
+    lines: list[ListedLine]
+
+
+class LineDiscount(msgspec.Struct):
+    kind: str
+    rule_id: str
+    name: str
+    amount_minor: int
+
+
+class OrderLine(msgspec.Struct):
+    """`refunded_…` counts what has been asked back, also where the money is still on its way."""
+
+    line_id: str
+    sku_id: str
+    title: str
+    item_type: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    goods_minor: int
+    discount_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    discounts: list[LineDiscount]
+    refunded_quantity: int
+    refunded_minor: int
+
+
+class ShopOrder(msgspec.Struct):
+    """The part of one shop: the order itself, or one that it was split into."""
+
+    order_id: str
+    shop_id: str
+    status: OrderStatus
+    goods_minor: int
+    discount_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    lines: list[OrderLine]
+
+
+class PaymentEntry(msgspec.Struct):
+    payment_id: str
+    channel: str
+    method: str
+    status: str
+    currency: str
+    amount_minor: int
+    failure_reason: str | None
+    created_at: datetime
+
+
+class RefundEntry(msgspec.Struct):
+    refund_id: str
+    payment_id: str
+    cause: str
+    status: str
+    currency: str
+    amount_minor: int
+    reason: str | None
+    created_at: datetime
+
+
+class OrderDetail(msgspec.Struct):
+    order_id: str
+    parent_id: str | None
+    buyer_id: str
+    status: OrderStatus
+    mode: str
+    activity_id: str | None
+    currency: str
+    goods_minor: int
+    promotion_discount_minor: int
+    coupon_discount_minor: int
+    points_discount_minor: int
+    gift_card_minor: int
+    red_packet_minor: int
+    price_change_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    created_at: datetime
+    pay_deadline: datetime | None
+    paid_at: datetime | None
+    closed_at: datetime | None
+    close_reason: str | None
+    address: dict[str, Any] | None
+    memo: str | None
+    shops: list[ShopOrder]
+    applied: list[LineDiscount]
+    payments: list[PaymentEntry]
+    refunds: list[RefundEntry]

@@ -1,0 +1,123 @@
+"""What must happen by a deadline, whether or not Redis is there: sweeps that need Postgres alone.
+
+Each is a verb `(services, now, limit) -> rows settled`, run every second in a task of its own, so that
+neither an error nor a slow one holds up the others. A full batch is followed by the next at once. Any number
+of workers may sweep: rows are taken with SKIP LOCKED or by guarded updates. Two more look after the gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from app.bootstrap import Services
+from app.events_in.apply import apply_waiting_events
+from app.events_out import relay
+from app.flash_sales.end import end_due_flash_sales
+from app.lib import metrics
+from app.orders import close
+from app.payments.poll import poll_payments
+from app.refunds.send import send_due_refunds
+from app.stock.reconcile import reconcile
+from app.stock.sweep import sweep_flight
+
+log = structlog.get_logger()
+
+Verb = Callable[[Services, datetime, int], Awaitable[int]]
+
+PERIOD_S = 1.0
+# About 20 ms of one transaction: long enough to be worth it, short enough to hold nobody up.
+BATCH_MAX = 200
+# Verbs that ask a provider over HTTP for each row: so many at once.
+ASKING_BATCH_MAX = 50
+# These read through all of the gate (a thousand keys in 10 ms), and nothing waits for them: a reservation
+# without a process is overdue after 15 s.
+GATE_PERIOD_S = 5.0
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    name: str
+    verb: Verb
+    batch_max: int = BATCH_MAX
+    period_s: float = PERIOD_S
+
+
+async def end_flash_sales(services: Services, now: datetime, limit: int) -> int:
+    return await end_due_flash_sales(services.pool, services.gate, now, limit)
+
+
+async def settle_flight(services: Services, _now: datetime, _limit: int) -> int:
+    """Reservations whose process died before its commit."""
+    return await sweep_flight(services.valkey, services.gate, services.pool)
+
+
+async def correct_gate(services: Services, _now: datetime, _limit: int) -> int:
+    """What the gate was not told because it was down."""
+    return len(await reconcile(services.valkey, services.gate, services.pool))
+
+
+SWEEPS = [
+    Sweep("close_due_orders", close.close_due),
+    Sweep("close_due_orders_with_attempts", close.close_due_with_attempts, ASKING_BATCH_MAX),
+    Sweep("end_flash_sales", end_flash_sales),
+    Sweep("apply_events", apply_waiting_events),
+    Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
+    Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),
+    Sweep("settle_flight", settle_flight, period_s=GATE_PERIOD_S),
+    Sweep("correct_gate", correct_gate, period_s=GATE_PERIOD_S),
+    Sweep("prune_outbox", relay.prune, 1_000),
+    Sweep("measure_outbox_lag", relay.measure_lag),
+]
+
+
+async def sweep_once(services: Services, sweep: Sweep) -> int:
+    """Run one sweep until nothing is left; returns the rows settled. Raises what the verb raises."""
+    settled = 0
+    while True:
+        count = await sweep.verb(services, services.clock.now(), sweep.batch_max)
+        metrics.SWEPT.labels(sweep.name).inc(count)
+        settled += count
+        if count < sweep.batch_max:
+            return settled
+
+
+class Sweeper:
+    """Runs the sweeps from `start` to `stop`; `stop` lets those that run finish."""
+
+    def __init__(self, services: Services, sweeps: Sequence[Sweep]) -> None:
+        self._services = services
+        self._sweeps = sweeps
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._run_for_ever(sweep), name=sweep.name) for sweep in self._sweeps
+        ]
+
+    async def _run_for_ever(self, sweep: Sweep) -> None:
+        while not self._stopping.is_set():
+            try:
+                await sweep_once(self._services, sweep)
+            except Exception as error:
+                metrics.SWEEP_FAILURES.labels(sweep.name).inc()
+                log.warning("sweep_failed", sweep=sweep.name, error=repr(error))
+            await wait_or_stop(self._stopping, sweep.period_s)
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+async def wait_or_stop(stopping: asyncio.Event, wait_s: float) -> None:
+    """Wait, but not beyond the moment when `stopping` is set."""
+    try:
+        async with asyncio.timeout(wait_s):
+            await stopping.wait()
+    except TimeoutError:
+        pass
