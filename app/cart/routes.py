@@ -8,7 +8,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from app.cart.entries import empty_cart, list_entries, remove_entries, set_entry
-from app.cart.schemas import CART_ENTRIES_MAX, Entry, SetEntry
+from app.cart.schemas import CART_ENTRIES_MAX, Entry, RemoveEntry, SetEntry
 from app.dependencies import Buyer, ServicesDependency
 from app.lib.page import Page
 
@@ -29,13 +29,17 @@ async def set_cart_entry(data: JSONBody[SetEntry], services: ServicesDependency,
 
 @delete("/shopping/cart/entries", status_code=200)
 async def remove_cart_entries(
-    services: ServicesDependency, buyer: Buyer, sku_ids: SkuIds = None
+    services: ServicesDependency,
+    buyer: Buyer,
+    sku_ids: SkuIds = None,
+    data: JSONBody[RemoveEntry | None] = None,
 ) -> Page[Entry]:
-    """Takes out `?sku_id=…` (may be repeated); without it the whole cart."""
-    if sku_ids is None:
-        await empty_cart(services.pool, buyer.sub)
+    """Takes out the body's `sku_id`, or `?sku_id=…` (may be repeated); without either the whole cart."""
+    named = [*(sku_ids or ()), *([data.sku_id] if data else ())]
+    if named:
+        await remove_entries(services.pool, buyer.sub, named)
     else:
-        await remove_entries(services.pool, buyer.sub, sku_ids)
+        await empty_cart(services.pool, buyer.sub)
     return await list_entries(services.pool, buyer.sub)
 
 

@@ -19,6 +19,12 @@ class SetEntry(Struct, forbid_unknown_fields=True, frozen=True):
     quantity: Quantity
 
 
+class RemoveEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """The SKU to take out."""
+
+    sku_id: Id
+
+
 class Entry(Struct, frozen=True):
     """A SKU in the cart, with what a screen shows of it; one that was withdrawn is not on sale."""
 

@@ -69,7 +69,7 @@ def read_ndjson(stream: BinaryIO, shop_id: str) -> Iterator[Record]:
         elif text.strip():
             try:
                 yield _record(line, text, shop_id)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 yield BadRow(line, str(error))
 
 

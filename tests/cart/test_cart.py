@@ -54,6 +54,11 @@ async def test_entries_are_removed_by_sku_or_all_at_once(client: httpx.AsyncClie
         "s2": 1, "s3": 1, "s4": 1,
     }  # fmt: skip
     assert contents(await client.delete(f"{PATH}?sku_id=s2&sku_id=s3", headers=mine)) == {"s4": 1}
+    wrong = await client.request("DELETE", PATH, json={"sku_ids": ["s4"]}, headers=mine)
+    assert wrong.status_code == 400
+    await client.post(PATH, json={"sku_id": "s5", "quantity": 1}, headers=mine)
+    by_body = await client.request("DELETE", PATH, json={"sku_id": "s5"}, headers=mine)
+    assert contents(by_body) == {"s4": 1}
     assert contents(await client.delete(PATH, headers=mine)) == {}
     assert contents(await client.get(PATH, headers=other)) == {"s1": 1}
 

@@ -54,12 +54,13 @@ def test_bad_lines_are_named_and_the_rest_is_read() -> None:
                 b"[" * 100_000,
                 b'"' + b"x" * LINE_BYTES_MAX + b'"',
                 b'{"shop": {"shop_id": "9"}}',
+                b'{"shop": {"shop_id": "9", "name": "Nine", "currency": "XYZ"}}',
                 TEA.replace(b"Tea", b"Te\\u0000a"),
                 TEA,
             ]
         )
     )
-    assert [record.line for record in records] == list(range(1, 11))
+    assert [record.line for record in records] == list(range(1, 12))
     assert isinstance(records.pop(), ImportedItem)
     reasons = [record.reason for record in records if isinstance(record, BadRow)]
     assert reasons[1].endswith("at `$.skus[0].prices[...].price_minor`")
@@ -67,5 +68,6 @@ def test_bad_lines_are_named_and_the_rest_is_read() -> None:
     assert reasons[3] == "Object contains unknown field `color`"
     assert reasons[6] == f"longer than {LINE_BYTES_MAX} bytes"
     assert reasons[7] == "Object missing required field `name`"
-    assert reasons[8].endswith("at `$.title`")
-    assert len(reasons) == 9
+    assert reasons[8] == "XYZ is not a currency of ISO 4217"
+    assert reasons[9].endswith("at `$.title`")
+    assert len(reasons) == 10
