@@ -12,7 +12,14 @@ from datetime import datetime
 import msgspec
 
 from app.addresses.schemas import AddressSnapshot
-from app.checkout.schemas import Checkout, LineDraft, OrderDraft, PlacedOrder, PlacedShopOrder
+from app.checkout.schemas import (
+    Checkout,
+    LineDraft,
+    OrderDraft,
+    OrderPlaced,
+    PlacedOrder,
+    PlacedShopOrder,
+)
 from app.lib.idempotency import Once
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import CheckoutRequest
@@ -36,73 +43,66 @@ def draft_checkout(
     by_shop: dict[str, list[PricedLine]] = {}
     for line in priced.lines:
         by_shop.setdefault(line.sku.shop_id, []).append(line)
-    root_id = next_id()
+
+    def order(parent_id: int | None, shop_id: str | None, lines: Sequence[PricedLine]) -> OrderDraft:
+        return _order(next_id(), parent_id, shop_id, lines, once.caller_id, request, address, created_at)
+
     if len(by_shop) == 1:
         ((shop_id, priced_lines),) = by_shop.items()
-        root = _order(root_id, None, shop_id, priced_lines)
+        root = order(None, shop_id, priced_lines)
         orders, children = [root], []
     else:
-        root = _order(root_id, None, None, priced.lines)
-        children = [_order(next_id(), root_id, shop_id, lines) for shop_id, lines in by_shop.items()]
+        root = order(None, None, priced.lines)
+        children = [order(root.order_id, shop_id, lines) for shop_id, lines in by_shop.items()]
         orders = children
-    activity_id = request.activity_id or NORMAL_SALE
-    lines = [
-        _line(order.order_id, next_id(), line)
-        for order, priced_lines in zip(orders, by_shop.values(), strict=True)
-        for line in priced_lines
+    shop_orders = [
+        PlacedShopOrder(str(each.order_id), each.shop_id or "", each.payable_minor) for each in orders
     ]
-    reservations = [
-        Reservation(
-            once.digest,
-            root_id,
-            shop_id,
-            once.caller_id,
-            activity_id,
-            [_want(line, priced) for line in priced_lines],
-        )
-        for shop_id, priced_lines in by_shop.items()
-    ]
-    placed = _placed(root, orders, request.currency, pay_deadline)
+    root_id = str(root.order_id)
+    root.pay_deadline = pay_deadline
+    root.event = OrderPlaced(
+        root_id, once.caller_id, request.currency, root.payable_minor, pay_deadline, shop_orders
+    )
     return Checkout(
         once=once,
         buyer_id=once.caller_id,
         root=root,
         children=children,
-        lines=lines,
-        reservations=reservations,
+        lines=[
+            _line(each.order_id, next_id(), line)
+            for each, priced_lines in zip(orders, by_shop.values(), strict=True)
+            for line in priced_lines
+        ],
+        reservations=[
+            Reservation(
+                once.digest,
+                root.order_id,
+                shop_id,
+                once.caller_id,
+                root.activity_id,
+                [_want(line, priced) for line in priced_lines],
+            )
+            for shop_id, priced_lines in by_shop.items()
+        ],
         held=[],
         coupon_ids=sorted(int(coupon_id) for coupon_id in priced.coupons),
-        currency=request.currency,
-        mode=request.mode,
-        activity_id=activity_id,
-        address=address,
-        memo=request.memo,
-        source=request.source,
-        quote_id=request.quote_id,
+        activity_id=root.activity_id,
         created_at=created_at,
-        pay_deadline=pay_deadline,
-        placed=placed,
-        answer_body=_encode(placed),
-    )
-
-
-def _placed(
-    root: OrderDraft, orders: Sequence[OrderDraft], currency: str, pay_deadline: datetime
-) -> PlacedOrder:
-    return PlacedOrder(
-        order_id=str(root.order_id),
-        status="NOT_PAID",
-        currency=currency,
-        payable_minor=root.payable_minor,
-        pay_deadline=pay_deadline,
-        orders=[
-            PlacedShopOrder(str(order.order_id), order.shop_id or "", order.payable_minor) for order in orders
-        ],
+        answer_body=_encode(
+            PlacedOrder(root_id, "NOT_PAID", request.currency, root.payable_minor, pay_deadline, shop_orders)
+        ),
     )
 
 
 def _order(
-    order_id: int, parent_id: int | None, shop_id: str | None, lines: Sequence[PricedLine]
+    order_id: int,
+    parent_id: int | None,
+    shop_id: str | None,
+    lines: Sequence[PricedLine],
+    buyer_id: str,
+    request: CheckoutRequest,
+    address: AddressSnapshot | None,
+    created_at: datetime,
 ) -> OrderDraft:
     goods = promotion = coupon = payable = 0
     for line in lines:
@@ -110,7 +110,24 @@ def _order(
         promotion += line.promotion_minor
         coupon += line.coupon_minor
         payable += line.summary.payable_minor
-    return OrderDraft(order_id, parent_id, shop_id, goods, promotion, coupon, payable)
+    return OrderDraft(
+        order_id,
+        parent_id,
+        buyer_id,
+        shop_id,
+        request.currency,
+        goods,
+        promotion,
+        coupon,
+        payable,
+        request.mode,
+        request.activity_id or NORMAL_SALE,
+        address,
+        request.memo,
+        request.source,
+        request.quote_id,
+        created_at,
+    )
 
 
 def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:

@@ -7,7 +7,6 @@ A fixed handful of set-based statements, whatever the batch's size. Locks follow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import msgspec
 
@@ -23,6 +22,7 @@ from app.stock.scripts import PoolFact
 sql = load("checkout")
 
 CREATED = 201
+_encode = msgspec.json.Encoder().encode
 Outcome = Answer | AppError
 
 
@@ -118,55 +118,16 @@ async def _write(connection: Connection, placed: Sequence[Checkout], numbers: Nu
     taken = [(pool_id, pool.taken) for pool_id, pool in numbers.pools.items() if pool.taken]
     await connection.execute(
         sql.write_orders,
-        *_order_columns(placed),
-        *_line_columns(placed),
+        _encode([order for each in placed for order in (each.root, *each.children)]).decode(),
+        _encode([line for each in placed for line in each.lines]).decode(),
         [pool_id for pool_id, _ in taken],
         [quantity for _, quantity in taken],
-        [each.root.order_id for each in placed],
-        [_event(each) for each in placed],
     )
     if coupons := [(coupon_id, each.root.order_id) for each in placed for coupon_id in each.coupon_ids]:
         await connection.execute(sql.lock_coupons_to_orders, *map(list, zip(*coupons, strict=True)))
     if limits := _limit_keys(placed):
         columns = map(list, zip(*limits, strict=True))
         await connection.execute(sql.raise_limits, *columns, [numbers.limits[key] for key in limits])
-
-
-def _event(checkout: Checkout) -> dict[str, object]:
-    """The payload of `order.placed`: the answer, and whose it is."""
-    return {"buyer_id": checkout.buyer_id, **msgspec.structs.asdict(checkout.placed)}
-
-
-def _order_columns(placed: Sequence[Checkout]) -> list[list[object]]:
-    rows = [
-        (
-            order.order_id,
-            order.parent_id,
-            each.buyer_id,
-            order.shop_id,
-            each.currency,
-            order.goods_minor,
-            order.promotion_discount_minor,
-            order.coupon_discount_minor,
-            order.payable_minor,
-            each.mode,
-            each.activity_id,
-            each.address,
-            each.memo,
-            each.source,
-            each.quote_id,
-            each.created_at,
-            each.pay_deadline if order.parent_id is None else None,
-        )
-        for each in placed
-        for order in (each.root, *each.children)
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _line_columns(placed: Sequence[Checkout]) -> list[list[object]]:
-    rows = [msgspec.structs.astuple(line) for line in chain.from_iterable(each.lines for each in placed)]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _facts(checkouts: Sequence[Checkout], numbers: Numbers) -> list[PoolFact]:

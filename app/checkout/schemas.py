@@ -32,20 +32,43 @@ class PlacedOrder(msgspec.Struct, gc=False):
     orders: list[PlacedShopOrder]
 
 
+class OrderPlaced(msgspec.Struct, gc=False):
+    """The payload of `order.placed`."""
+
+    order_id: str
+    buyer_id: str
+    currency: str
+    payable_minor: int
+    pay_deadline: datetime
+    orders: list[PlacedShopOrder]
+
+
 class OrderDraft(msgspec.Struct, gc=False):
-    """A row of `orders`: the only order of a checkout, or a parent, or a child."""
+    """A row of `orders`: the only order of a checkout, or a parent, or a child. Fields are its columns."""
 
     order_id: int
     parent_id: int | None
+    buyer_id: str
     shop_id: str | None
+    currency: str
     goods_minor: int
     promotion_discount_minor: int
     coupon_discount_minor: int
     payable_minor: int
+    mode: str
+    activity_id: str
+    address: AddressSnapshot | None
+    memo: str | None
+    source: str | None
+    quote_id: str | None
+    created_at: datetime
+    # of the order that is paid, not of a child
+    pay_deadline: datetime | None = None
+    event: OrderPlaced | None = None
 
 
 class LineDraft(msgspec.Struct, gc=False):
-    """A row of `order_line`."""
+    """A row of `order_line`. Fields are its columns."""
 
     order_id: int
     line_id: int
@@ -77,14 +100,6 @@ class Checkout(msgspec.Struct, gc=False):
     # those that this process holds in the gate
     held: list[Reservation]
     coupon_ids: list[int]
-    currency: str
-    mode: str
     activity_id: str
-    address: AddressSnapshot | None
-    memo: str | None
-    source: str | None
-    quote_id: str | None
     created_at: datetime
-    pay_deadline: datetime
-    placed: PlacedOrder
     answer_body: bytes

@@ -35,41 +35,41 @@ WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
 
 -- name: write_orders!
 -- All rows of a batch at once: orders with what must be paid, lines, stock with its movements, events.
-WITH placed AS (
+-- $1 and $2 are JSON arrays of OrderDraft and LineDraft; $3 and $4 what each pool loses.
+WITH orders_in AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($1::json) AS o (order_id bigint, parent_id bigint, buyer_id text,
+        shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
+        coupon_discount_minor bigint, payable_minor bigint, mode text, activity_id text, address jsonb,
+        memo text, source text, quote_id text, created_at timestamptz, pay_deadline timestamptz, event jsonb)
+), placed AS (
     INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
         promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
         source, quote_id, created_at, pay_deadline)
     SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
         promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
         source, quote_id, created_at, pay_deadline
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::jsonb[], $13::text[], $14::text[],
-        $15::text[], $16::timestamptz[], $17::timestamptz[])
-        AS o (order_id, parent_id, buyer_id, shop_id, currency, goods_minor, promotion_discount_minor,
-            coupon_discount_minor, payable_minor, mode, activity_id, address, memo, source, quote_id,
-            created_at, pay_deadline)
-    RETURNING order_id, parent_id, currency, payable_minor
+    FROM orders_in
 ), due AS (
     INSERT INTO pay_order (order_id, currency, amount_minor)
-    SELECT order_id, currency, payable_minor FROM placed WHERE parent_id IS NULL
+    SELECT order_id, currency, payable_minor FROM orders_in WHERE parent_id IS NULL
 ), lines AS (
     INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity,
         unit_price_minor, list_price_minor, goods_minor, promotion_discount_minor, coupon_discount_minor,
         payable_minor, discounts)
-    SELECT * FROM unnest($18::bigint[], $19::bigint[], $20::text[], $21::text[], $22::text[], $23::bigint[],
-        $24::text[], $25::integer[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
-        $30::bigint[], $31::bigint[], $32::jsonb[])
+    SELECT * FROM json_to_recordset($2::json) AS l (order_id bigint, line_id bigint, sku_id text, title text,
+        item_type text, pool_id bigint, reserve_on text, quantity integer, unit_price_minor bigint,
+        list_price_minor bigint, goods_minor bigint, promotion_discount_minor bigint,
+        coupon_discount_minor bigint, payable_minor bigint, discounts jsonb)
     RETURNING order_id, pool_id, quantity, reserve_on
 ), moved AS (
     INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
     SELECT pool_id, 'reserve', 0, quantity, order_id FROM lines WHERE reserve_on = 'place'
 ), reserved AS (
     UPDATE stock_pool SET reserved = reserved + taken, version = version + 1
-    FROM unnest($33::bigint[], $34::bigint[]) AS t (id, taken) WHERE pool_id = id
+    FROM unnest($3::bigint[], $4::bigint[]) AS t (id, taken) WHERE pool_id = id
 )
 INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
-SELECT 'order.placed', aggregate_id, 1, payload
-FROM unnest($35::bigint[], $36::jsonb[]) AS e (aggregate_id, payload);
+SELECT 'order.placed', order_id, 1, event FROM orders_in WHERE event IS NOT NULL;
 
 -- name: lock_coupons_to_orders!
 UPDATE coupon SET status = 'locked', order_id = taken_by

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from app.checkout.admit import CouponState, Numbers, PoolNumbers, admit
-from app.checkout.schemas import Checkout, LineDraft, OrderDraft, PlacedOrder
+from app.checkout.schemas import Checkout, LineDraft, OrderDraft
 from app.lib.idempotency import Once
 from app.stock.scripts import Reservation, Want
 
@@ -17,22 +17,16 @@ def checkout(
     return Checkout(
         once=Once("checkout/entries", buyer_id, buyer_id.encode().rjust(16), b"h" * 16),
         buyer_id=buyer_id,
-        root=OrderDraft(1, None, "7", 0, 0, 0, 0),
+        root=OrderDraft(
+            1, None, buyer_id, "7", "CNY", 0, 0, 0, 0, "normal", "sale", None, None, None, None, NOW
+        ),
         children=[],
         lines=[LineDraft(1, 2, "1001", "t", "virtual", 1, "place", quantity, 0, 0, 0, 0, 0, 0, None)],
         reservations=[Reservation(b"r" * 16, 1, "7", buyer_id, "sale", [want])],
         held=[],
         coupon_ids=coupon_ids or [],
-        currency="CNY",
-        mode="normal",
         activity_id="sale",
-        address=None,
-        memo=None,
-        source=None,
-        quote_id=None,
         created_at=NOW,
-        pay_deadline=NOW,
-        placed=PlacedOrder("1", "NOT_PAID", "CNY", 0, NOW, []),
         answer_body=b"{}",
     )
 
