@@ -30,6 +30,7 @@ from app.flash_sales import routes as flash_sales
 from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
+from app.lib.garbage import collect_rarely
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
 from app.lib.strict_request import StrictRequest
 from app.orders import routes as orders
@@ -66,6 +67,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with open_services(settings, name="api", clock=clock) as services:
             front.bind(services)
+            collect_rarely()
             yield
 
     front = Front(create_framework(lifespan), HOT_ROUTES)
