@@ -34,9 +34,10 @@ PERIOD_S = 1.0
 BATCH_MAX = 200
 # Verbs that ask a provider over HTTP for each row: so many at once.
 ASKING_BATCH_MAX = 50
-# These read through all of the gate (a thousand keys in 10 ms), and nothing waits for them: a reservation
-# without a process is overdue after 15 s.
-GATE_PERIOD_S = 5.0
+# A reservation without a process is overdue after 15 s, and back on sale at most this much later.
+FLIGHT_PERIOD_S = 5.0
+# Reads through all of the gate and the ledger's rows of it (a thousand pools in 20 ms).
+RECONCILE_PERIOD_S = 10.0
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -67,8 +68,8 @@ SWEEPS = [
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
     Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),
-    Sweep("settle_flight", settle_flight, period_s=GATE_PERIOD_S),
-    Sweep("correct_gate", correct_gate, period_s=GATE_PERIOD_S),
+    Sweep("settle_flight", settle_flight, period_s=FLIGHT_PERIOD_S),
+    Sweep("correct_gate", correct_gate, period_s=RECONCILE_PERIOD_S),
     Sweep("prune_outbox", relay.prune, 1_000),
     Sweep("measure_outbox_lag", relay.measure_lag),
 ]

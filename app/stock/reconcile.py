@@ -24,7 +24,7 @@ from app.stock.keys import (
     shop_of,
 )
 from app.stock.scripts import CORRECT, RECOUNT, PoolFact, correct_call, recount_call
-from app.stock.sweep import read_flight, scan_keys
+from app.stock.sweep import SCAN_COUNT, read_flight, scan_keys
 
 
 class Drift(NamedTuple):
@@ -52,7 +52,9 @@ async def measure_drift(valkey: Valkey, pool: Pool) -> list[Drift]:
     drifts = []
     for each in gate_pools:
         fact = ledger[each.pool_id]
-        if (each.free, each.version) != (fact.free, fact.version):
+        # An older version with the same number is no drift (a payment confirms what was reserved); one from
+        # the future is: the gate would refuse every later word of the ledger.
+        if each.free != fact.free or each.version > fact.version:
             drifts.append(Drift(each.shop_id, f"pool {each.pool_id} free", each.free, fact.free))
         counted = flights[each.shop_id].get(each.pool_id, 0)
         if each.in_flight != counted:
@@ -73,7 +75,8 @@ async def reconcile(valkey: Valkey, gate: Gate, pool: Pool) -> list[Drift]:
     wrong = [
         correct_call(ledger[each.pool_id], read_version=each.version)
         for each in gate_pools
-        if each.version >= ledger[each.pool_id].version and each.free != ledger[each.pool_id].free
+        if each.version > ledger[each.pool_id].version
+        or (each.version == ledger[each.pool_id].version and each.free != ledger[each.pool_id].free)
     ]
     if wrong:
         await valkey.run_scripts(CORRECT, wrong)
@@ -89,13 +92,13 @@ async def reconcile(valkey: Valkey, gate: Gate, pool: Pool) -> list[Drift]:
 
 async def _read_pools(valkey: Valkey) -> list[GatePool]:
     pools = []
-    for key in await scan_keys(valkey, POOL_PATTERN):
-        free, version, in_flight = await valkey.command("HMGET", key, "free", "version", "flight")
-        pools.append(
-            GatePool(
-                shop_of(key), int(last_part(key)), int(free or 0), int(version or 0), int(in_flight or 0)
-            )
-        )
+    keys = await scan_keys(valkey, POOL_PATTERN)
+    for start in range(0, len(keys), SCAN_COUNT):
+        chunk = keys[start : start + SCAN_COUNT]
+        replies = await valkey.commands([("HMGET", key, "free", "version", "flight") for key in chunk])
+        for key, reply in zip(chunk, replies, strict=True):
+            free, version, in_flight = (int(number or 0) for number in reply)
+            pools.append(GatePool(shop_of(key), int(last_part(key)), free, version, in_flight))
     return pools
 
 

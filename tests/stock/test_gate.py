@@ -143,3 +143,20 @@ async def test_the_reconciler_measures_and_mends_every_kind_of_drift(gate: Gate,
         Drift("7", f"pool {miscounted} in flight", 3, 0),
     ]
     assert await measure_drift(services.valkey, services.pool) == []
+
+
+async def test_an_older_version_with_the_same_number_is_no_drift(gate: Gate, services: Services) -> None:
+    pool_id = await put_sku(services.pool, on_hand=5)
+    await gate.load([("7", pool_id)])
+    await services.pool.execute("UPDATE stock_pool SET version = version + 1")
+    assert await measure_drift(services.valkey, services.pool) == []
+
+
+async def test_a_version_from_the_future_is_drift_although_the_number_fits(
+    gate: Gate, services: Services
+) -> None:
+    pool_id = await put_sku(services.pool, on_hand=5)
+    await gate.load([("7", pool_id)])
+    await services.redis.hset(f"gate:{{7}}:pool:{pool_id}", "version", 99)
+    assert len(await reconcile(services.valkey, gate, services.pool)) == 1
+    assert (await pool_state(services, pool_id))["version"] == 1
