@@ -20,6 +20,7 @@ from app.events_in.schemas import PaymentFailed, PaymentNotified, RefundNotified
 from app.lib.metrics import INBOUND_EVENTS
 from app.lib.postgres import TRANSIENT_ERRORS, Connection, transaction
 from app.lib.sql import load
+from app.payments.aftermath import Aftermath, follow_up
 from app.payments.apply import PaymentNotVisible, apply_report
 from app.payments.report import Decision, Report
 from app.refunds.settle import RefundNotVisible, RefundOutcome, Settled, settle
@@ -32,12 +33,12 @@ sql = load("events_in")
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 60.0
 WAITING_MAX_S = 86_400
 
-Apply = Callable[[Services, Connection, dict[str, Any]], Awaitable[tuple[str, str | None]]]
+Apply = Callable[[Services, Connection, dict[str, Any], Aftermath], Awaitable[tuple[str, str | None]]]
 APPLIED = ("APPLIED", None)
 
 
 async def _payment_notified(
-    services: Services, connection: Connection, data: dict[str, Any]
+    services: Services, connection: Connection, data: dict[str, Any], aftermath: Aftermath
 ) -> tuple[str, str | None]:
     event = msgspec.convert(data, PaymentNotified)
     report = Report(
@@ -48,21 +49,21 @@ async def _payment_notified(
         event.psp_reference,
         channel=event.channel,
     )
-    return _explain(await apply_report(services, connection, report))
+    return _explain(await apply_report(services, connection, report, aftermath))
 
 
 async def _payment_failed(
-    services: Services, connection: Connection, data: dict[str, Any]
+    services: Services, connection: Connection, data: dict[str, Any], aftermath: Aftermath
 ) -> tuple[str, str | None]:
     event = msgspec.convert(data, PaymentFailed)
     report = Report(
         int(event.payment_id), "failed", 0, "", event.psp_reference, event.reason, channel=event.channel
     )
-    return _explain(await apply_report(services, connection, report))
+    return _explain(await apply_report(services, connection, report, aftermath))
 
 
 async def _refund_notified(
-    services: Services, connection: Connection, data: dict[str, Any]
+    services: Services, connection: Connection, data: dict[str, Any], aftermath: Aftermath
 ) -> tuple[str, str | None]:
     event = msgspec.convert(data, RefundNotified)
     outcome = RefundOutcome(
@@ -73,7 +74,7 @@ async def _refund_notified(
         event.psp_reference,
         event.reason,
     )
-    settled = await settle(services, connection, outcome)
+    settled = await settle(services, connection, outcome, aftermath)
     return ("REJECTED", "does not fit the refund") if settled is Settled.REJECT else APPLIED
 
 
@@ -102,13 +103,15 @@ def reader(event_type: str) -> tuple[type[msgspec.Struct], Apply] | None:
 
 async def apply_event(services: Services, source: str, event_id: str) -> str | None:
     """Apply one stored event; its status afterwards, or None when another process has it or has had it."""
+    aftermath = Aftermath()
     async with transaction(services.pool) as connection:
         event = await connection.fetchrow(sql.lock_event, source, event_id)
         if event is None:
             return None
         now = services.clock.now()
-        status, note, again_at = await _apply_locked(services, connection, event, now)
+        status, note, again_at = await _apply_locked(services, connection, event, now, aftermath)
         await connection.execute(sql.finish_event, source, event_id, status, note, again_at)
+    await follow_up(services, aftermath)
     INBOUND_EVENTS.labels(event["type"], status).inc()
     if status == "REJECTED":
         log.error("event_rejected", source=source, event_id=event_id, note=note)
@@ -116,13 +119,13 @@ async def apply_event(services: Services, source: str, event_id: str) -> str | N
 
 
 async def _apply_locked(
-    services: Services, connection: Connection, event: asyncpg.Record, now: datetime
+    services: Services, connection: Connection, event: asyncpg.Record, now: datetime, aftermath: Aftermath
 ) -> tuple[str, str | None, datetime | None]:
     known = reader(event["type"])
     assert known is not None, "only events with a reader are stored to be applied"
     _, apply = known
     try:
-        status, note = await apply(services, connection, event["body"]["data"])
+        status, note = await apply(services, connection, event["body"]["data"], aftermath)
     except (PaymentNotVisible, RefundNotVisible) as missing:
         if now - event["received_at"] > timedelta(seconds=WAITING_MAX_S):
             return "REJECTED", f"{missing} was never seen", None

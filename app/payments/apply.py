@@ -18,9 +18,11 @@ from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
+from app.payments.aftermath import Aftermath
 from app.payments.report import Decision, Facts, Report, decide
 from app.payments.state import PaymentStatus, PayOrderStatus, sources
 from app.refunds.give_back import give_back
+from app.stock.scripts import PoolFact
 
 log = structlog.get_logger()
 sql = load("payments")
@@ -33,7 +35,9 @@ class PaymentNotVisible(Exception):
     """An attempt of this id is not there: its commit may still be on its way."""
 
 
-async def apply_report(services: Services, connection: Connection, report: Report) -> Decision:
+async def apply_report(
+    services: Services, connection: Connection, report: Report, aftermath: Aftermath
+) -> Decision:
     """Raises PaymentNotVisible."""
     known = await connection.fetchrow(sql.read_payment, report.payment_id)
     if known is None:
@@ -55,7 +59,7 @@ async def apply_report(services: Services, connection: Connection, report: Repor
         manual_capture=services.channels.named(payment["channel"]).manual_capture,
     )
     decision = decide(report, facts)
-    await _carry_out(services, connection, decision, report, payment)
+    await _carry_out(services, connection, decision, report, payment, aftermath)
     if decision is not Decision.NOTHING:
         log.info(
             "payment_reported",
@@ -68,7 +72,12 @@ async def apply_report(services: Services, connection: Connection, report: Repor
 
 
 async def _carry_out(
-    services: Services, connection: Connection, decision: Decision, report: Report, payment: asyncpg.Record
+    services: Services,
+    connection: Connection,
+    decision: Decision,
+    report: Report,
+    payment: asyncpg.Record,
+    aftermath: Aftermath,
 ) -> None:
     now, order_id = services.clock.now(), payment["order_id"]
     soon = now + timedelta(seconds=AUTHORIZED_POLL_S)
@@ -94,33 +103,43 @@ async def _carry_out(
         case Decision.AUTHORIZE_SPARE:  # asked about at once: the poll gives it up at the channel
             await _move(connection, report, PaymentStatus.AUTHORIZED, now, poll_at=now)
         case Decision.AUTHORIZE_ACCEPT | Decision.PAY:
-            await _accept_or_return(services, connection, decision, report, payment)
+            await _accept_or_return(services, connection, decision, report, payment, aftermath)
         case Decision.RETURN_DOUBLE:
-            await _return(services, connection, report, payment, "double_payment")
+            await _return(services, connection, report, payment, "double_payment", aftermath)
         case Decision.RETURN_LATE:
-            await _return(services, connection, report, payment, "late_payment")
+            await _return(services, connection, report, payment, "late_payment", aftermath)
 
 
 async def _accept_or_return(
-    services: Services, connection: Connection, decision: Decision, report: Report, payment: asyncpg.Record
+    services: Services,
+    connection: Connection,
+    decision: Decision,
+    report: Report,
+    payment: asyncpg.Record,
+    aftermath: Aftermath,
 ) -> None:
     """The order is paid; if goods that are reserved only now are gone, it is over and the money goes back."""
     try:
         async with connection.transaction():
-            await _accept(services, connection, decision, report, payment)
+            await _accept(services, connection, decision, report, payment, aftermath)
     except asyncpg.CheckViolationError as error:
         if error.constraint_name != "stock_pool_reserved_within_on_hand":
             raise
         now = services.clock.now()
         await connection.execute(sql.extend_deadline, payment["order_id"], now)
         if decision is Decision.PAY:
-            await _return(services, connection, report, payment, "late_payment")
+            await _return(services, connection, report, payment, "late_payment", aftermath)
         else:  # the close that is due now gives the authorization up
             await _move(connection, report, PaymentStatus.AUTHORIZED, now, poll_at=now)
 
 
 async def _accept(
-    services: Services, connection: Connection, decision: Decision, report: Report, payment: asyncpg.Record
+    services: Services,
+    connection: Connection,
+    decision: Decision,
+    report: Report,
+    payment: asyncpg.Record,
+    aftermath: Aftermath,
 ) -> None:
     now, order_id = services.clock.now(), payment["order_id"]
     if decision is Decision.PAY:
@@ -131,18 +150,22 @@ async def _accept(
         await _move(connection, report, PaymentStatus.AUTHORIZED, now, poll_at=now)
         await _move_due(connection, order_id, PayOrderStatus.AUTHORIZED, report.payment_id)
     await connection.execute(sql.ask_others_soon, order_id, report.payment_id, now)
-    await accept_order(connection, order_id, now, report.payment_id)
+    await accept_order(connection, order_id, now, report.payment_id, aftermath)
 
 
-async def accept_order(connection: Connection, order_id: int, now: datetime, payment_id: int | None) -> None:
+async def accept_order(
+    connection: Connection, order_id: int, now: datetime, payment_id: int | None, aftermath: Aftermath
+) -> None:
     """Moves an unpaid order (locked by the caller) and its children on to shipment: coupons spent, stock
     confirmed, `order.paid` told. An order that has moved on already stays as it is.
     """
     accepted = await connection.fetch(sql.accept_orders, order_id, now)
     if not accepted:
         return
-    await connection.fetch(sql.use_coupons, order_id)
-    await connection.execute(sql.confirm_stock, [order["order_id"] for order in accepted])
+    coupons = await connection.fetch(sql.use_coupons, order_id)
+    aftermath.coupon_buyer_ids += {coupon["buyer_id"] for coupon in coupons}
+    pools = await connection.fetch(sql.confirm_stock, [order["order_id"] for order in accepted])
+    aftermath.pools += [PoolFact(*pool) for pool in pools]
     await outbox.append(
         connection,
         [
@@ -175,7 +198,12 @@ async def _post_capture(connection: Connection, payment: asyncpg.Record) -> None
 
 
 async def _return(
-    services: Services, connection: Connection, report: Report, payment: asyncpg.Record, cause: str
+    services: Services,
+    connection: Connection,
+    report: Report,
+    payment: asyncpg.Record,
+    cause: str,
+    aftermath: Aftermath,
 ) -> None:
     """Captured money that counts for nothing: booked, and sent back whole."""
     await _move(connection, report, PaymentStatus.CAPTURED, services.clock.now())
@@ -186,7 +214,7 @@ async def _return(
     await ledger.post(
         connection, "capture", payment["payment_id"], payment["currency"], payment["order_id"], entries
     )
-    await give_back(services, connection, payment, cause)
+    aftermath.refund_ids.append(await give_back(services, connection, payment, cause))
 
 
 async def _move(

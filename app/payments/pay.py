@@ -19,6 +19,7 @@ from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.payments.aftermath import Aftermath, follow_up
 from app.payments.apply import accept_order
 from app.payments.channels import Channel
 from app.payments.provider import ChannelRefused
@@ -50,11 +51,14 @@ async def pay(
     channel = services.channels.offering(request.channel, request.method)
     once = identify("payments", buyer.sub, key, (order_id, request))
 
+    aftermath = Aftermath()
+
     async def effect(connection: Connection) -> Answer:
-        payment_id = await _create(services, connection, buyer, order_id, request)
+        payment_id = await _create(services, connection, buyer, order_id, request, aftermath)
         return Answer(CREATED, msgspec.json.encode(payment_id))
 
     kept = await run_once(services.pool, once, effect)
+    await follow_up(services, aftermath)
     payment_id = msgspec.json.decode(kept.body, type=int | None)
     reply = PaymentReply(None, PaymentStatus.CAPTURED, None)
     if payment_id is not None:
@@ -63,7 +67,12 @@ async def pay(
 
 
 async def _create(
-    services: Services, connection: Connection, buyer: Caller, order_id: int, request: PaymentRequest
+    services: Services,
+    connection: Connection,
+    buyer: Caller,
+    order_id: int,
+    request: PaymentRequest,
+    aftermath: Aftermath,
 ) -> int | None:
     """The new attempt's id; None where nothing was left to pay and the order is accepted at once."""
     orders = await connection.fetch(sql.lock_orders, order_id)
@@ -80,7 +89,7 @@ async def _create(
         await connection.fetchrow(
             sql.move_pay_order, order_id, PayOrderStatus.PAID, sources(PayOrderStatus.PAID), None
         )
-        await accept_order(connection, order_id, now, None)
+        await accept_order(connection, order_id, now, None, aftermath)
         return None
     if await connection.fetchval(sql.count_attempts, order_id) >= ATTEMPTS_MAX:
         raise OrderNotPayable(f"{ATTEMPTS_MAX} attempts were made", code="too_many_attempts")

@@ -17,6 +17,7 @@ from app.bootstrap import Services
 from app.lib.errors import AppError
 from app.lib.postgres import transaction
 from app.lib.sql import load
+from app.payments.aftermath import Aftermath, follow_up
 from app.payments.apply import apply_report
 from app.payments.channels import Channel
 from app.payments.pay import open_at_channel
@@ -123,8 +124,10 @@ async def _apply_state(services: Services, payment_id: int, state: PaymentState 
         )
     else:
         return Decision.NOTHING
+    aftermath = Aftermath()
     async with transaction(services.pool) as connection:
-        decision = await apply_report(services, connection, report)
+        decision = await apply_report(services, connection, report, aftermath)
+    await follow_up(services, aftermath)
     if decision is Decision.REJECT:
         log.error("payment_does_not_fit", payment_id=payment_id, status=report.status)
     return decision

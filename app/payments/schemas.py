@@ -8,14 +8,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 Word = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_]+$")]
+# Schemes that would run in the channel's page are refused; any app's own is fine.
+ReturnUrl = Annotated[
+    str,
+    Meta(max_length=500, pattern=r"^(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*://[\x21-\x7e]+$(?!\n)"),
+]
 
 
 class PaymentRequest(Struct, forbid_unknown_fields=True):
-    """`return_url`: where the channel's page sends the buyer back to; an https address or an app's own."""
+    """`return_url`: where the channel's page sends the buyer back to; an address of the web or of an app."""
 
     channel: Word
     method: Word = "card"
-    return_url: Annotated[str, Meta(max_length=500)] | None = None
+    return_url: ReturnUrl | None = None
 
 
 class PaymentAction(Struct):

@@ -14,9 +14,9 @@ from app.lib.sql import load
 sql = load("refunds")
 
 
-async def give_back(services: Services, connection: Connection, payment: Any, cause: str) -> None:
-    """`payment` is the attempt's row; `cause` is late_payment or double_payment."""
-    await connection.execute(
+async def give_back(services: Services, connection: Connection, payment: Any, cause: str) -> int:
+    """`payment` is the attempt's row; `cause` is late_payment or double_payment. Returns the refund's id."""
+    refund_id: int | None = await connection.fetchval(
         sql.insert_uncounted_refund,
         services.ids.next(),
         payment["order_id"],
@@ -27,3 +27,5 @@ async def give_back(services: Services, connection: Connection, payment: Any, ca
         payment["amount_minor"],
         services.clock.now(),
     )
+    assert refund_id is not None, "an attempt is captured once, so its money goes back once"
+    return refund_id

@@ -18,6 +18,7 @@ from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.payments.aftermath import Aftermath, follow_up
 from app.refunds.schemas import RefundReply, RefundRequest
 from app.refunds.share import Line, Part, share
 from app.refunds.state import RefundStatus
@@ -40,15 +41,23 @@ async def request_refund(
     """Raises NotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused."""
     once = identify("refund", caller.sub, key, request)
 
+    aftermath = Aftermath()
+
     async def effect(connection: Connection) -> Answer:
-        reply = await refund_in(services, connection, caller, request)
+        reply = await refund_in(services, connection, caller, request, aftermath)
         return Answer(ACCEPTED, msgspec.json.encode(reply))
 
-    return await run_once(services.pool, once, effect)
+    answer = await run_once(services.pool, once, effect)
+    await follow_up(services, aftermath)
+    return answer
 
 
 async def refund_in(
-    services: Services, connection: Connection, caller: Caller, request: RefundRequest
+    services: Services,
+    connection: Connection,
+    caller: Caller,
+    request: RefundRequest,
+    aftermath: Aftermath,
 ) -> RefundReply:
     """The same inside the caller's transaction (a paid order that is canceled). Raises as above."""
     order_id = int(request.order_id)
@@ -72,6 +81,7 @@ async def refund_in(
     parts = share(lines, request.lines, request.amount_minor)
     cause = "buyer" if caller.role == "buyer" else "merchant"
     refund_id = await _write(services, connection, order["buyer_id"], due, parts, cause, request.reason)
+    aftermath.refund_ids.append(refund_id)
     return RefundReply(str(refund_id), RefundStatus.REQUESTED, sum(part.amount_minor for part in parts))
 
 

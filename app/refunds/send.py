@@ -18,6 +18,7 @@ from app.bootstrap import Services
 from app.lib.errors import AppError
 from app.lib.postgres import transaction
 from app.lib.sql import load
+from app.payments.aftermath import Aftermath, follow_up
 from app.payments.channels import Channel
 from app.payments.provider import ChannelRefused
 from app.refunds.settle import RefundOutcome, reference_of, settle
@@ -41,13 +42,12 @@ async def send_due_refunds(services: Services, now: datetime, limit: int) -> int
     return len(due)
 
 
-async def send_refund(services: Services, refund_id: int) -> bool:
-    """Send one now, unless somebody else has it: false."""
+async def send_refund(services: Services, refund_id: int) -> None:
+    """Job: send one now, unless it is not due or somebody else has it."""
     due = await services.pool.fetch(
         sql.take_refund, services.clock.now(), refund_id, SEND_WAIT_FIRST_S, SEND_WAIT_MAX_S
     )
     await _send_all(services, due)
-    return bool(due)
 
 
 async def _send_all(services: Services, refunds: Sequence[asyncpg.Record]) -> None:
@@ -113,5 +113,7 @@ async def _apply(
         psp_reference,
         reason,
     )
+    aftermath = Aftermath()
     async with transaction(services.pool) as connection:
-        await settle(services, connection, outcome)
+        await settle(services, connection, outcome, aftermath)
+    await follow_up(services, aftermath)

@@ -21,7 +21,9 @@ from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
+from app.payments.aftermath import Aftermath
 from app.refunds.state import RefundStatus, sources
+from app.stock.scripts import PoolFact
 
 log = structlog.get_logger()
 sql = load("refunds")
@@ -60,7 +62,9 @@ def reference_of(refund_id: int, attempt: int) -> str:
     return str(refund_id) if attempt == 1 else f"{refund_id}-{attempt}"
 
 
-async def settle(services: Services, connection: Connection, outcome: RefundOutcome) -> Settled:
+async def settle(
+    services: Services, connection: Connection, outcome: RefundOutcome, aftermath: Aftermath
+) -> Settled:
     """Raises RefundNotVisible."""
     refund_id = int(outcome.reference.partition("-")[0])
     known = await connection.fetchrow(sql.read_refund, refund_id)
@@ -80,7 +84,7 @@ async def settle(services: Services, connection: Connection, outcome: RefundOutc
     if outcome.status == "failed":
         await _fail(services, connection, refund, outcome)
     else:
-        await _succeed(services, connection, refund, outcome, orders)
+        await _succeed(services, connection, refund, outcome, orders, aftermath)
     log.info("refund_settled", refund_id=refund_id, order_id=refund["order_id"], status=outcome.status)
     return Settled.DONE
 
@@ -92,6 +96,8 @@ async def _fail(
     again_at = None
     if attempt < ATTEMPTS_MAX:
         again_at = now + timedelta(seconds=RETRY_FIRST_S * 2 ** (attempt - 1))
+    else:
+        log.error("refund_parked", refund_id=refund["refund_id"], reason=outcome.reason)
     await _move(connection, refund, RefundStatus.FAILED, outcome, now, again_at)
 
 
@@ -101,25 +107,31 @@ async def _succeed(
     refund: asyncpg.Record,
     outcome: RefundOutcome,
     orders: list[asyncpg.Record],
+    aftermath: Aftermath,
 ) -> None:
     now = services.clock.now()
     await _move(connection, refund, RefundStatus.SUCCEEDED, outcome, now, None)
     events = [_event(refund)]
     if refund["cause"] not in UNCOUNTED:
         await connection.execute(sql.settle_pay_order, refund["order_id"], refund["amount_minor"])
-        events += await _close_and_return(connection, refund, orders, now)
+        events += await _close_and_return(connection, refund, orders, now, aftermath)
     await _post(connection, refund)
     await outbox.append(connection, events)
 
 
 async def _close_and_return(
-    connection: Connection, refund: asyncpg.Record, orders: list[asyncpg.Record], now: datetime
+    connection: Connection,
+    refund: asyncpg.Record,
+    orders: list[asyncpg.Record],
+    now: datetime,
+    aftermath: Aftermath,
 ) -> list[Event]:
     """Before shipment: the units refunded come back to stock, and an order without money left is over."""
     closed = await connection.fetch(sql.close_refunded_orders, refund["refund_id"], now)
     not_shipped = [order["order_id"] for order in orders if order["status"] == "PENDING_SHIPMENT"]
     closed_ids = [order["order_id"] for order in closed]
-    await connection.execute(sql.return_stock, refund["refund_id"], not_shipped, closed_ids)
+    pools = await connection.fetch(sql.return_stock, refund["refund_id"], not_shipped, closed_ids)
+    aftermath.pools += [PoolFact(*pool) for pool in pools]
     return [
         Event(
             "order.closed",

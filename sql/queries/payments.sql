@@ -79,9 +79,9 @@ WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = $1 AND status 
                     ORDER BY coupon_id FOR UPDATE)
 RETURNING buyer_id;
 
--- name: confirm_stock!
+-- name: confirm_stock<!
 -- The orders' goods leave the stock: reserved ones out of the reservation, others (reserved when paid) out of
--- what is free. The pools are locked by id; a CHECK refuses what is not there.
+-- what is free. The pools are locked by id; a CHECK refuses what is not there. Returned: pools with less free.
 WITH line AS (
     SELECT order_id, pool_id, sum(quantity)::bigint AS quantity,
            coalesce(sum(quantity) FILTER (WHERE reserve_on = 'place'), 0)::bigint AS reserved
@@ -94,9 +94,14 @@ WITH line AS (
     UPDATE stock_pool p
     SET on_hand = p.on_hand - w.quantity, reserved = p.reserved - w.reserved, version = p.version + 1
     FROM wanted w JOIN locked USING (pool_id) WHERE p.pool_id = w.pool_id
+    RETURNING p.pool_id, p.version, w.quantity <> w.reserved AS was_free,
+              CASE WHEN p.closed THEN 0 ELSE p.on_hand - p.reserved END AS free
+), moved AS (
+    INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
+    SELECT pool_id, 'confirm', -quantity, -reserved, order_id FROM line
 )
-INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
-SELECT pool_id, 'confirm', -quantity, -reserved, order_id FROM line;
+SELECT DISTINCT o.shop_id, c.pool_id, c.free, c.version
+FROM changed c JOIN line USING (pool_id) JOIN orders o USING (order_id) WHERE c.was_free;
 
 -- name: read_shares
 -- Which shop gets how much of an order: of its children, or itself.
@@ -117,9 +122,12 @@ WHERE buyer_id = $2 AND sku_id IN (
     WHERE (o.order_id = $1 OR o.parent_id = $1) AND o.buyer_id = $2);
 
 -- name: ask_soon!
--- The channel is asked about these orders' open attempts at $2.
+-- The channel is asked about these orders' open attempts at $2. One that is locked is being told about just now.
 UPDATE payment_order SET poll_at = $2, poll_count = 0
-WHERE order_id = ANY($1::bigint[]) AND status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED');
+WHERE payment_id IN (
+    SELECT payment_id FROM payment_order
+    WHERE order_id = ANY($1::bigint[]) AND status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED')
+    FOR UPDATE SKIP LOCKED);
 
 -- name: ask_others_soon!
 -- The same, but for the attempt that has just paid: the others are not wanted any more.

@@ -37,12 +37,13 @@ SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bigint[]
 -- Count it as asked back; a CHECK refuses more than was captured.
 UPDATE pay_order SET refunding_minor = refunding_minor + $2 WHERE order_id = $1 AND due_number = 1;
 
--- name: insert_uncounted_refund!
+-- name: insert_uncounted_refund<!
 -- Money that never counted goes back whole, once.
 INSERT INTO refund (refund_id, order_id, payment_id, buyer_id, cause, currency, amount_minor,
                     created_at, updated_at, send_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8)
-ON CONFLICT (payment_id) WHERE cause IN ('late_payment', 'double_payment', 'wrong_amount') DO NOTHING;
+ON CONFLICT (payment_id) WHERE cause IN ('late_payment', 'double_payment', 'wrong_amount') DO NOTHING
+RETURNING refund_id;
 
 -- name: take_due_refunds<!
 -- Take refunds that are due; another process finds them again only after a wait that doubles, $3 to $4.
@@ -115,7 +116,7 @@ WHERE o.status = 'PENDING_SHIPMENT'
                          WHERE l.order_id = o.order_id AND r.status = 'SUCCEEDED')
 RETURNING o.order_id, o.parent_id, o.version;
 
--- name: return_stock!
+-- name: return_stock<!
 -- Goods that will not be shipped come back: the units of refund $1 in orders not shipped ($2), and in closed
 -- orders ($3) all that had not come back before. An ended activity's go to the SKU's normal pool.
 WITH part AS (
@@ -140,6 +141,10 @@ WITH part AS (
 ), changed AS (
     UPDATE stock_pool p SET on_hand = p.on_hand + w.quantity, version = p.version + 1
     FROM wanted w JOIN locked USING (pool_id) WHERE p.pool_id = w.pool_id
+    RETURNING p.pool_id, p.version, CASE WHEN p.closed THEN 0 ELSE p.on_hand - p.reserved END AS free
+), moved AS (
+    INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
+    SELECT pool_id, 'return', quantity, 0, order_id FROM line
 )
-INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
-SELECT pool_id, 'return', quantity, 0, order_id FROM line;
+SELECT DISTINCT o.shop_id, c.pool_id, c.free, c.version
+FROM changed c JOIN line USING (pool_id) JOIN orders o USING (order_id);

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from app.lib.clock import OffsetClock
 from app.payments.poll import poll_payments
 from tests.paid_orders import Line
@@ -101,6 +103,17 @@ async def test_another_buyers_order_is_not_found(desk: Desk, login: object) -> N
     assert await desk.value("SELECT count(*) FROM payment_order") == 0
 
 
+@pytest.mark.parametrize(
+    "url", ["javascript://x%0aalert(1)", "data://x", "/orders", "https://a b", "https://a\n"]
+)
+async def test_a_return_address_that_would_run_is_refused(desk: Desk, url: str) -> None:
+    order = await desk.place()
+    refused = await desk.pay(order, return_url=url)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert (await desk.pay(order, return_url="myshop://orders/1")).status_code == 201
+    assert await desk.value("SELECT count(*) FROM payment_order") == 1
+
+
 async def test_an_order_past_its_deadline_cannot_be_paid(desk: Desk, clock: OffsetClock) -> None:
     order = await desk.place()
     clock.advance(timedelta(minutes=16))
@@ -147,11 +160,10 @@ async def test_an_order_that_costs_nothing_is_paid_at_once(desk: Desk) -> None:
     assert await desk.stock(order.pool_ids["1001"]) == (9, 0)
 
 
-async def test_a_channel_that_is_down_is_tried_again_with_the_same_reference(
-    desk: Desk, clock: OffsetClock
-) -> None:
+@pytest.mark.parametrize("fault", ["http_500", "lost_reply"])
+async def test_a_channel_that_is_down_is_tried_again_with_the_same_reference(desk: Desk, fault: str) -> None:
     order = await desk.place()
-    await desk.fault("http_500", call="authorise")
+    await desk.fault(fault, call="authorise")
     refused = await desk.pay(order, key="k")
     assert (refused.status_code, refused.json()["code"]) == (503, "channel_unavailable")
     assert refused.headers["retry-after"] == "1"

@@ -76,7 +76,7 @@ class SandboxProcess:
         self._process.wait(timeout=10)
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers={"X-API-Key": API_KEY}, timeout=10)
+        return httpx.AsyncClient(base_url=self.url, headers={"X-API-Key": API_KEY}, timeout=10, verify=False)
 
 
 @dataclass

@@ -1,0 +1,28 @@
+"""What others must hear once a transaction about money has committed: the gate, the caches, the workers.
+
+Verbs fill it inside the transaction; whoever commits follows it up. Nothing is lost if that fails: the
+reconciler corrects the gate, cached coupons expire, and the sweep sends the refunds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.bootstrap import Services
+from app.stock.scripts import PoolFact
+
+
+class Aftermath(msgspec.Struct):
+    pools: list[PoolFact] = []
+    coupon_buyer_ids: list[str] = []
+    refund_ids: list[int] = []
+
+
+async def follow_up(services: Services, aftermath: Aftermath) -> None:
+    """After the commit."""
+    if aftermath.pools:
+        await services.gate.settle_pools(aftermath.pools)
+    if aftermath.coupon_buyer_ids:
+        await services.coupons.forget(aftermath.coupon_buyer_ids)
+    for refund_id in aftermath.refund_ids:
+        await services.jobs.send("send_refund", refund_id, job_id=f"send_refund:{refund_id}")
