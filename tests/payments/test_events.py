@@ -74,6 +74,7 @@ async def test_one_event_told_many_times_together_has_one_effect(desk: Desk) -> 
     same = await asyncio.gather(*(desk.tell(report, event_id="e1") for _ in range(5)))
     others = await asyncio.gather(*(desk.tell(report) for _ in range(5)))
     assert {answer.status_code for answer in (*same, *others)} == {200}
+    assert {status for _, status in await events(desk)} == {"APPLIED"}
     assert await desk.value("SELECT count(*) FROM inbound_event WHERE event_id = 'e1'") == 1
     assert await desk.topics(order.order_id) == ["order.paid"]
     assert await desk.value("SELECT count(*) FROM ledger_entry") == 2
