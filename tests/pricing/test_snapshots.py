@@ -90,26 +90,23 @@ async def test_a_process_that_starts_reads_everything(
         assert set(other.prices.book.skus) == {"1001", "1002"}
 
 
-async def test_a_flash_sale_is_in_the_book_with_its_items(services: Services, client: Any, op: Any) -> None:
+async def test_a_flash_sale_prices_carts_as_soon_as_its_call_has_answered(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str]
+) -> None:
     await put_catalog(client, op)
-    await services.pool.execute(
-        """
-        WITH sale AS (
-            INSERT INTO flash_sale (activity_id, name, starts_at, ends_at, version)
-            VALUES ('noon', 'Noon', '2027-01-01T00:00Z', '2027-01-01T01:00Z', 1)
-        ), pool AS (
-            INSERT INTO stock_pool (sku_id, activity_id) VALUES ('1001', 'noon') RETURNING pool_id
-        ), item AS (
-            INSERT INTO flash_sale_item SELECT 'noon', '1001', 'CNY', 5000, 100, 1, pool_id FROM pool
-        )
-        UPDATE snapshot_version SET version = 1 WHERE name = 'flash_sales'
-        """
-    )
-    await services.prices.refresh()
-    sale = services.prices.book.flash_sales["noon"]
-    assert (sale.starts_at_ms, sale.ends_at_ms, sale.ended) == (1_798_761_600_000, 1_798_765_200_000, False)
-    item = sale.items["1001"]
-    assert (item.price_minor, item.currency, item.quantity, item.per_buyer_max) == (5000, "CNY", 100, 1)
+    await client.put("/admin/skus/1001/stock", json={"on_hand": 10}, headers=op)
+    item = {"sku_id": "1001", "currency": "CNY", "price_minor": 5000, "quantity": 4, "per_buyer_max": 2}
+    sale = {"name": "Noon", "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2100-01-01T00:00:00Z"}
+    published = await client.put("/admin/flash_sales/noon", json=sale | {"items": [item]}, headers=op)
+    assert published.status_code == 200, published.text
+    kept = services.prices.book.flash_sales["noon"]
+    assert (kept.starts_at_ms, kept.ends_at_ms, kept.ended) == (1_577_836_800_000, 4_102_444_800_000, False)
+    pool_id = await services.pool.fetchval("SELECT pool_id FROM stock_pool WHERE activity_id = 'noon'")
+    assert kept.items["1001"].pool_id == pool_id
+    cart = {"currency": "CNY", "lines": [{"sku_id": "1001", "quantity": 2}]}
+    flash = cart | {"mode": "flash", "activity_id": "noon"}
+    assert (await client.post("/shopping/cal_price/v4_4", json=flash)).json()["payable_minor"] == 10_000
+    assert (await client.post("/shopping/cal_price/v4_4", json=cart)).json()["payable_minor"] == 20_000
 
 
 async def test_the_book_follows_the_ledger_again_after_a_lost_connection(services: Services) -> None:
