@@ -73,28 +73,32 @@ def summarize(
     priced_lines = [
         _priced_line(*each, hints) for each in zip(lines, walk.left, coupon_minor, discounts, strict=True)
     ]
-    goods_minor = sum([line.goods_minor for line in lines])
+    shops = _shops(priced_lines)
+    goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
     coupon_discount_minor = sum(coupon_minor)
+    points_discount_minor = gift_card_minor = red_packet_minor = freight_minor = tax_minor = 0
+    points_used = points_earned = 0
+    # By position: naming eighteen fields takes longer than adding up the cart.
     summary = Summary(
-        quote_id=quote_id,
-        expires_at=datetime.fromtimestamp(basket.now_ms // 1000 + quote_ttl_s, UTC),
-        currency=basket.currency,
-        goods_minor=goods_minor,
-        promotion_discount_minor=goods_minor - payable_minor - coupon_discount_minor,
-        coupon_discount_minor=coupon_discount_minor,
-        points_discount_minor=0,
-        gift_card_minor=0,
-        red_packet_minor=0,
-        freight_minor=0,
-        tax_minor=0,
-        payable_minor=payable_minor,
-        points_used=0,
-        points_earned=0,
-        shops=_shops(priced_lines),
-        applied=applied,
-        rejected=rejected,
-        warnings=[],
+        quote_id,
+        datetime.fromtimestamp(basket.now_ms // 1000 + quote_ttl_s, UTC),
+        basket.currency,
+        goods_minor,
+        goods_minor - payable_minor - coupon_discount_minor,
+        coupon_discount_minor,
+        points_discount_minor,
+        gift_card_minor,
+        red_packet_minor,
+        freight_minor,
+        tax_minor,
+        payable_minor,
+        points_used,
+        points_earned,
+        shops,
+        applied,
+        rejected,
+        [],
     )
     return Priced(summary, priced_lines, basket.flash_sale, coupons)
 
@@ -126,14 +130,16 @@ def _priced_line(
 
 
 def _shops(lines: Sequence[PricedLine]) -> list[ShopSummary]:
-    shops: dict[str, ShopSummary] = {}
+    by_shop: dict[str, list[LineSummary]] = {}
     for line in lines:
-        summary = line.summary
-        shop = shops.get(line.sku.shop_id)
-        if shop is None:
-            shop = shops[line.sku.shop_id] = ShopSummary(line.sku.shop_id, 0, 0, 0, 0, [])
-        shop.goods_minor += summary.goods_minor
-        shop.discount_minor += summary.discount_minor
-        shop.payable_minor += summary.payable_minor
-        shop.lines.append(summary)
-    return list(shops.values())
+        by_shop.setdefault(line.sku.shop_id, []).append(line.summary)
+    shops = []
+    for shop_id, summaries in by_shop.items():
+        goods_minor = payable_minor = 0
+        for summary in summaries:
+            goods_minor += summary.goods_minor
+            payable_minor += summary.payable_minor
+        shops.append(
+            ShopSummary(shop_id, goods_minor, goods_minor - payable_minor, 0, payable_minor, summaries)
+        )
+    return shops
