@@ -12,8 +12,11 @@ from app.flash_sales.read import list_flash_sales, read_flash_sale
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId
 
+# 500 items with ids as long as they may be are 120 KB.
+FLASH_SALE_BYTES_MAX = 256 << 10
 
-@put("/admin/flash_sales/{activity_id:str}")
+
+@put("/admin/flash_sales/{activity_id:str}", request_max_body_size=FLASH_SALE_BYTES_MAX)
 async def publish_flash_sale(
     activity_id: PathId, data: JSONBody[FlashSaleDocument], services: ServicesDependency, staff: Staff
 ) -> FlashSaleView:

@@ -1,4 +1,4 @@
-"""Set or adjust the stock of a SKU's normal sale by hand.
+"""Read, set or adjust the stock of a SKU's normal sale by hand.
 
 Each change leaves a movement, and the gate learns it after the commit; a gate that is down learns it from
 the reconciler. What is reserved for orders cannot be taken away.
@@ -6,7 +6,7 @@ the reconciler. What is reserved for orders cannot be taken away.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,8 +22,8 @@ from app.stock.schemas import AdjustStock, SetStock, StockLevel
 sql = load("stock_admin")
 
 
-class LockedPool(NamedTuple):
-    """A pool whose row the transaction has locked."""
+class NormalPool(NamedTuple):
+    """The pool of a SKU's normal sale."""
 
     sku_id: str
     pool_id: int
@@ -31,6 +31,12 @@ class LockedPool(NamedTuple):
     reserved: int
     version: int
     shop_id: str
+
+
+async def read_stock(pool: Pool, caller: Caller, sku_id: str) -> StockLevel:
+    """Raises NotFound (`sku_not_found`) and Forbidden."""
+    found = _found(await pool.fetchrow(sql.read_normal_pool, sku_id), caller, sku_id)
+    return StockLevel(sku_id, found.on_hand, found.reserved, found.version)
 
 
 async def set_stock(pool: Pool, gate: Gate, caller: Caller, sku_id: str, wanted: SetStock) -> StockLevel:
@@ -53,7 +59,7 @@ async def adjust_stock(
 ) -> Answer:
     """Raises what `set_stock` raises, `on_hand_too_large`, and what a wrong Idempotency-Key does."""
     once = identify("stock/adjust", caller.sub, key, (sku_id, wanted))
-    changed: list[LockedPool] = []
+    changed: list[NormalPool] = []
 
     async def effect(connection: Connection) -> Answer:
         locked = await _lock(connection, caller, sku_id)
@@ -66,17 +72,20 @@ async def adjust_stock(
     return answer
 
 
-async def _lock(connection: Connection, caller: Caller, sku_id: str) -> LockedPool:
-    row = await connection.fetchrow(sql.lock_normal_pool, sku_id)
+async def _lock(connection: Connection, caller: Caller, sku_id: str) -> NormalPool:
+    return _found(await connection.fetchrow(sql.lock_normal_pool, sku_id), caller, sku_id)
+
+
+def _found(row: Any, caller: Caller, sku_id: str) -> NormalPool:
     if row is None:
         raise NotFound(f"there is no SKU {sku_id}", code="sku_not_found")
-    locked = LockedPool(sku_id, **row)
-    caller.require_shop(locked.shop_id)
-    return locked
+    found = NormalPool(sku_id, **row)
+    caller.require_shop(found.shop_id)
+    return found
 
 
 async def _change(
-    connection: Connection, locked: LockedPool, kind: str, delta: int, reason: str | None
+    connection: Connection, locked: NormalPool, kind: str, delta: int, reason: str | None
 ) -> StockLevel:
     """Nothing is written where nothing changes."""
     if delta == 0:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Response, post, put
+from litestar import Response, get, post, put
 from litestar.params import HeaderParameter, JSONBody
 
 from app.dependencies import ServicesDependency, Staff
 from app.lib.answers import as_response
 from app.lib.parameters import PathId
-from app.stock.administer import adjust_stock, set_stock
+from app.stock.administer import adjust_stock, read_stock, set_stock
 from app.stock.schemas import AdjustStock, SetStock, StockLevel
 
 Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
+
+
+@get("/admin/skus/{sku_id:str}/stock")
+async def show_stock(sku_id: PathId, services: ServicesDependency, staff: Staff) -> StockLevel:
+    return await read_stock(services.pool, staff, sku_id)
 
 
 @put("/admin/skus/{sku_id:str}/stock")
@@ -36,4 +41,4 @@ async def change_stock(
     return as_response(answer)
 
 
-ROUTES = [replace_stock, change_stock]
+ROUTES = [show_stock, replace_stock, change_stock]

@@ -1,5 +1,11 @@
+-- name: read_normal_pool
+-- The stock of a SKU's normal sale, and whose it is.
+SELECT pool_id, on_hand, reserved, pool.version, shop_id
+FROM stock_pool AS pool JOIN sku USING (sku_id) JOIN item USING (item_id)
+WHERE sku_id = $1 AND activity_id = '0';
+
 -- name: lock_normal_pool
--- The pool of a SKU's normal sale, and whose it is.
+-- The same, locked.
 SELECT pool_id, on_hand, reserved, pool.version, shop_id
 FROM stock_pool AS pool JOIN sku USING (sku_id) JOIN item USING (item_id)
 WHERE sku_id = $1 AND activity_id = '0' FOR UPDATE OF pool;

@@ -173,3 +173,15 @@ async def test_ids_in_the_path_are_bounded(client: httpx.AsyncClient, op: dict[s
     assert (await client.put("/admin/shops/" + "x" * 64, json=SHOP, headers=op)).status_code == 200
     for shop_id in ("x" * 65, "a%00b", "a%0a"):
         assert (await client.put(f"/admin/shops/{shop_id}", json=SHOP, headers=op)).status_code == 400
+
+
+async def test_an_item_may_be_larger_than_a_buyers_call(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str]
+) -> None:
+    await client.put("/admin/shops/7", json=SHOP, headers=op)
+    skus = [{"sku_id": f"s{n}", "prices": PRICES} for n in range(2048)]
+    assert (await client.put("/admin/items/tea", json=ITEM | {"skus": skus}, headers=op)).status_code == 200
+    assert await services.pool.fetchval("SELECT count(*) FROM stock_pool") == 2048
+    skus[0] = skus[0] | {"attributes": {"size": "x" * (2 << 20)}}
+    too_large = await client.put("/admin/items/tea", json=ITEM | {"skus": skus}, headers=op)
+    assert (too_large.status_code, too_large.json()["code"]) == (413, "body_too_large")

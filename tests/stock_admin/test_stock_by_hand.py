@@ -66,6 +66,7 @@ async def test_stock_is_set_once_however_often_it_is_said_and_the_gate_learns_it
     assert lower.json() == {"sku_id": "1001", "on_hand": 30, "reserved": 0, "version": 3}
     assert await movements(services) == [("set", 100, 0, None), ("set", -70, 0, None)]
     assert await gate_free(services) == b"30"
+    assert (await client.get(STOCK, headers=op)).json() == lower.json()
 
 
 async def test_stock_is_not_set_below_what_is_reserved_nor_over_a_version_that_has_passed(
@@ -114,6 +115,8 @@ async def test_stock_belongs_to_the_shop_and_to_a_known_sku(
     assert (other.status_code, other.json()["code"]) == (403, "forbidden")
     unknown = await client.put("/admin/skus/nope/stock", json={"on_hand": 1}, headers=op)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "sku_not_found")
+    assert (await client.get(STOCK, headers=login("n", "merchant", "8"))).status_code == 403
+    assert (await client.get("/admin/skus/nope/stock", headers=op)).json()["code"] == "sku_not_found"
     assert await pool_row(services) == (0, 0, 1)
     own = await client.put(STOCK, json={"on_hand": 1}, headers=login("m", "merchant", "7"))
     assert own.status_code == 200
