@@ -7,11 +7,13 @@ that was just sold out is remembered for a moment in the process, so that a rush
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from app.checkout.errors import OutOfStock, PurchaseLimitExceeded
 from app.checkout.schemas import Checkout
+from app.pricing.priced import PricedLine
 from app.stock.gate import Gate
-from app.stock.scripts import GateReply, Reservation, Verdict
+from app.stock.scripts import GateReply, Verdict
 
 # A released unit is offered again after at most this long; a tenth of a second is below what a buyer sees
 # and spares the gate all but ten of the calls that a rush makes for one SKU in a second.
@@ -35,9 +37,20 @@ class SoldOut:
         """More has come in."""
         self._refused.pop(pool_id, None)
 
-    def is_known(self, pool_id: int, quantity: int) -> bool:
-        refused = self._refused.get(pool_id)
-        return refused is not None and quantity >= refused[0] and time.monotonic() < refused[1]
+    def check(self, lines: Sequence[PricedLine]) -> None:
+        """Raises OutOfStock for what was refused a moment ago."""
+        refused = self._refused
+        short = [
+            line.sku.sku_id
+            for line in lines
+            if line.pool_id in refused and self._is_known(line.pool_id, line.summary.quantity)
+        ]
+        if short:
+            raise OutOfStock(sku_ids=short)
+
+    def _is_known(self, pool_id: int, quantity: int) -> bool:
+        least, until = self._refused[pool_id]
+        return quantity >= least and time.monotonic() < until
 
 
 async def pass_gate(gate: Gate, sold_out: SoldOut, checkout: Checkout) -> None:
@@ -45,8 +58,6 @@ async def pass_gate(gate: Gate, sold_out: SoldOut, checkout: Checkout) -> None:
 
     Raises OutOfStock, PurchaseLimitExceeded, Unavailable.
     """
-    for reservation in checkout.reservations:
-        refuse_sold_out(sold_out, reservation)
     try:
         for reservation in checkout.reservations:
             reply = await gate.reserve(reservation)
@@ -58,12 +69,6 @@ async def pass_gate(gate: Gate, sold_out: SoldOut, checkout: Checkout) -> None:
     except BaseException:
         await give_back(gate, checkout)
         raise
-
-
-def refuse_sold_out(sold_out: SoldOut, reservation: Reservation) -> None:
-    short = [want.sku_id for want in reservation.wants if sold_out.is_known(want.pool_id, want.quantity)]
-    if short:
-        raise OutOfStock(sku_ids=short)
 
 
 def refusal(sold_out: SoldOut, reply: GateReply) -> OutOfStock | PurchaseLimitExceeded:

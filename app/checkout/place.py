@@ -6,7 +6,6 @@ an order always gets that order's answer, whatever would refuse it now.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from app.checkout.errors import PriceChanged
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
-from app.lib.errors import AppError, IdempotencyKeyReused, OutcomeUnknown, Unavailable
+from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRequest
 from app.lib.idempotency import Answer, Once, identify
 from app.pricing.cart import price_cart
@@ -33,36 +32,12 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
     assert request.caller is not None
     once = identify(CALL, request.caller.sub, request.idempotency_key, request.body)
     try:
-        answer = await _once_in_this_process(services, once, request.body)
+        answer = await services.placing.in_progress.run(once, lambda: _place(services, once, request.body))
     except AppError as refused:
-        metrics.CHECKOUTS.labels(refused.code).inc()
+        metrics.count_checkout(refused.code)
         raise
-    metrics.CHECKOUTS.labels("replayed" if answer.replayed else "placed").inc()
+    metrics.count_checkout("replayed" if answer.replayed else "placed")
     return answer
-
-
-async def _once_in_this_process(services: Services, once: Once, body: CheckoutRequest) -> Answer:
-    """Two calls with one key at the same moment: the second waits for the first's outcome."""
-    in_progress = services.placing.in_progress
-    running = in_progress.get(once.digest)
-    if running is not None:
-        request_hash, first = running
-        if request_hash != once.request_hash:
-            raise IdempotencyKeyReused("use a new key for a new order")
-        answer = await asyncio.shield(first)
-        return Answer(answer.status, answer.body, replayed=True)
-    outcome: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    in_progress[once.digest] = (once.request_hash, outcome)
-    try:
-        answer = await _place(services, once, body)
-        outcome.set_result(answer)
-        return answer
-    except BaseException as error:
-        outcome.set_exception(error if isinstance(error, Exception) else Unavailable("interrupted"))
-        outcome.exception()  # seen, also when nobody else waits for it
-        raise
-    finally:
-        del in_progress[once.digest]
 
 
 async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answer:
@@ -70,6 +45,7 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
     try:
         priced = await price_cart(services, once.caller_id, body)
         check_price(body, priced)
+        placing.sold_out.check(priced.lines)
         checkout = await _draft(services, once, body, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)
     except Unavailable:
@@ -80,14 +56,14 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
         raise
     try:
         answer = await placing.committer.place(checkout)
-        if checkout.coupon_ids:
-            await services.coupons.forget([once.caller_id])
-        return answer
     except OutcomeUnknown:
         raise
     except Unavailable:  # it never reached the ledger
         await give_back(services.gate, checkout)
         raise
+    if checkout.coupon_ids:
+        await services.coupons.forget([once.caller_id])
+    return answer
 
 
 def check_price(body: CheckoutRequest, priced: Priced) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 from app.checkout.commit import Committer
 from app.checkout.deliver_to import DeliverTo
+from app.checkout.in_progress import InProgress
 from app.checkout.pass_gate import SoldOut
 from app.checkout.replays import Replays
-from app.lib.idempotency import Answer
 from app.lib.postgres import Pool
 from app.settings import Settings
 from app.stock.gate import Gate
@@ -17,13 +16,11 @@ from app.stock.gate import Gate
 
 @dataclass(slots=True)
 class Placing:
-    """`in_progress`: digest of a key -> hash of its content, and the outcome to come."""
-
     committer: Committer
     replays: Replays
     deliver_to: DeliverTo
     sold_out: SoldOut = field(default_factory=SoldOut)
-    in_progress: dict[bytes, tuple[bytes, asyncio.Future[Answer]]] = field(default_factory=dict)
+    in_progress: InProgress = field(default_factory=InProgress)
 
     async def stop(self) -> None:
         """Finish every order that was taken."""

@@ -37,6 +37,17 @@ CHECKOUTS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+_checkouts: dict[str, Counter] = {}
+
+
+def count_checkout(outcome: str) -> None:
+    """Looking a label up costs more than counting: each is looked up once."""
+    counter = _checkouts.get(outcome)
+    if counter is None:
+        counter = _checkouts[outcome] = CHECKOUTS.labels(outcome)
+    counter.inc()
+
+
 GATE = Counter("rushcart_gate", "What the gate answered.", ["answer"], registry=REGISTRY)
 GATE_DRIFT = Gauge(
     "rushcart_gate_drift", "Units by which gate and ledger differed at the last check.", registry=REGISTRY

@@ -47,6 +47,8 @@ BACKLOG_MAX = 8_192
 # A pool may be evicted from the gate between being loaded and being asked again; not for ever.
 LOADS_MAX = 3
 
+_COUNTERS = {verdict: metrics.GATE.labels(verdict.value) for verdict in Verdict}
+
 
 class Gate:
     """Open it with the process, `stop` it with the process."""
@@ -75,7 +77,7 @@ class Gate:
             reply = await self._batcher.submit(reservation)
         else:
             reply = GateReply(Verdict.DOWN)
-        metrics.GATE.labels(reply.verdict.value).inc()
+        _COUNTERS[reply.verdict].inc()
         return reply
 
     async def _reserve_many(self, reservations: list[Reservation]) -> list[GateReply]:
