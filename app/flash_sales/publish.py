@@ -60,11 +60,13 @@ async def _move_stock(
 ) -> list[LockedPool]:
     """Returns every pool of the SKUs that the sale has or had."""
     listed, sold = _sku_ids(wanted), _sku_ids(current.document if current else None)
-    await connection.execute(sql.open_pools, activity_id, list(listed))
+    await connection.execute(sql.add_pools, activity_id, list(listed))
     rows = await connection.fetch(sql.lock_pools, list(listed | sold), activity_id)
     pools = [LockedPool(**row) for row in rows]
     moves = plan_moves(current.document if current else None, wanted, pools)
     await connection.execute(sql.move_stock, list(moves), list(moves.values()), activity_id)
+    own_pools = pools_by_sku(pools, activity_id)
+    await connection.execute(sql.reopen_pools, [own_pools[sku_id] for sku_id in listed])
     return pools
 
 

@@ -33,12 +33,11 @@ ON CONFLICT (activity_id) DO UPDATE
     SET name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
         version = excluded.version;
 
--- name: open_pools!
--- The activity's own pools, empty where they are new.
+-- name: add_pools!
+-- The activity's own pools begin empty.
 INSERT INTO stock_pool (sku_id, activity_id) SELECT sku_id, $1 FROM unnest($2::text[]) AS l (sku_id)
 ORDER BY sku_id
-ON CONFLICT (sku_id, activity_id) DO UPDATE SET closed = false, version = stock_pool.version + 1
-    WHERE stock_pool.closed;
+ON CONFLICT DO NOTHING;
 
 -- name: lock_pools
 -- The SKUs' pools of the activity and of normal sale, locked in the global order.
@@ -73,6 +72,10 @@ DELETE FROM flash_sale_item WHERE activity_id = $1 AND sku_id = ANY($2::text[]);
 -- name: close_pools!
 -- These pools take no more orders.
 UPDATE stock_pool SET closed = true, version = version + 1 WHERE pool_id = ANY($1::bigint[]);
+
+-- name: reopen_pools!
+-- A SKU that comes back into a sale sells from its old pool.
+UPDATE stock_pool SET closed = false, version = version + 1 WHERE pool_id = ANY($1::bigint[]) AND closed;
 
 -- name: due_sales
 -- Flash sales whose time is over and that have not been ended.
