@@ -15,10 +15,10 @@ import msgspec
 import structlog
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from app.addresses import routes as addresses
+from app.api_docs import routes as api_docs
 from app.bootstrap import open_services
 from app.cart import routes as cart
 from app.catalog import routes as catalog
@@ -45,6 +45,7 @@ log = structlog.get_logger()
 
 ROUTES: list[ControllerRouterHandler] = [
     *health.ROUTES,
+    *api_docs.ROUTES,
     *catalog.ROUTES,
     *promotions.ROUTES,
     *coupons.ROUTES,
@@ -88,7 +89,7 @@ def create_framework(lifespan: Any) -> Litestar:
             Exception: answer_unexpected,
         },
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(title="Rushcart", version="1", path="/docs"),
+        openapi_config=None,  # app/api_docs
         debug=False,
         logging_config=None,  # app/lib/log.py
     )

@@ -8,6 +8,7 @@ from litestar import delete, get, post, put
 from litestar.params import JSONBody, PathParameter
 
 from app.addresses.block import block, list_blocked, unblock
+from app.addresses.errors import AddressBlocked, AddressInvalid
 from app.addresses.keep import list_addresses, upsert_address
 from app.addresses.schemas import (
     ADDRESSES_PER_BUYER_MAX,
@@ -18,6 +19,7 @@ from app.addresses.schemas import (
     UpsertAddress,
 )
 from app.dependencies import Buyer, Operator, ServicesDependency
+from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId
 
@@ -39,7 +41,16 @@ async def query_addresses(
     return await list_addresses(services.pool, buyer.sub, cursor, limit)
 
 
-@post("/address-api/upsert", status_code=200)
+@post(
+    "/address-api/upsert",
+    status_code=200,
+    problems=(
+        AddressInvalid,
+        AddressBlocked,
+        (NotFound, "address_not_found"),
+        (Conflict, "too_many_addresses"),
+    ),
+)
 async def save_address(
     data: JSONBody[UpsertAddress], services: ServicesDependency, buyer: Buyer
 ) -> AddressSnapshot:

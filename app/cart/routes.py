@@ -10,6 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 from app.cart.entries import empty_cart, list_entries, remove_entries, set_entry
 from app.cart.schemas import CART_ENTRIES_MAX, Entry, RemoveEntry, SetEntry
 from app.dependencies import Buyer, ServicesDependency
+from app.lib.errors import Conflict, NotFound
 from app.lib.page import Page
 
 SkuIds = Annotated[list[str] | None, QueryParameter(name="sku_id", max_items=CART_ENTRIES_MAX)]
@@ -20,7 +21,11 @@ async def show_cart(services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
     return await list_entries(services.pool, buyer.sub)
 
 
-@post("/shopping/cart/entries", status_code=200)
+@post(
+    "/shopping/cart/entries",
+    status_code=200,
+    problems=((NotFound, "sku_not_found"), (Conflict, "cart_full")),
+)
 async def set_cart_entry(data: JSONBody[SetEntry], services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
     """Sets the SKU's quantity; a repeat changes nothing."""
     await set_entry(services.pool, buyer.sub, data, services.clock.now())

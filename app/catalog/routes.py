@@ -10,6 +10,7 @@ from app.catalog.put_item import put_item
 from app.catalog.put_shop import put_shop
 from app.catalog.read import list_items, list_shops, read_item, read_shop
 from app.dependencies import ServicesDependency, Staff
+from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId, QueryId
 
@@ -27,7 +28,7 @@ async def replace_shop(
     return shop
 
 
-@get("/admin/shops/{shop_id:str}")
+@get("/admin/shops/{shop_id:str}", problems=((NotFound, "shop_not_found"),))
 async def show_shop(shop_id: PathId, services: ServicesDependency, staff: Staff) -> Shop:
     staff.require_shop(shop_id)
     return await read_shop(services.pool, shop_id)
@@ -43,7 +44,15 @@ async def show_shops(
     return await list_shops(services.pool, staff.shop_id, cursor, limit)
 
 
-@put("/admin/items/{item_id:str}", request_max_body_size=ITEM_BYTES_MAX)
+@put(
+    "/admin/items/{item_id:str}",
+    request_max_body_size=ITEM_BYTES_MAX,
+    problems=(
+        (NotFound, "shop_not_found"),
+        (Conflict, "item_of_other_shop"),
+        (Conflict, "sku_of_other_shop"),
+    ),
+)
 async def replace_item(
     item_id: PathId, data: JSONBody[ItemDocument], services: ServicesDependency, staff: Staff
 ) -> Item:
@@ -53,7 +62,7 @@ async def replace_item(
     return item
 
 
-@get("/admin/items/{item_id:str}")
+@get("/admin/items/{item_id:str}", problems=((NotFound, "item_not_found"),))
 async def show_item(item_id: PathId, services: ServicesDependency, staff: Staff) -> Item:
     item = await read_item(services.pool, item_id)
     staff.require_shop(item.shop_id)

@@ -12,7 +12,7 @@ from app.checkout.errors import (
 )
 from app.checkout.place import place
 from app.checkout.schemas import PlacedOrder
-from app.lib.errors import IdempotencyKeyReused, OutcomeUnknown
+from app.lib.errors import IdempotencyKeyReused, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
 from app.pricing.errors import SkuNotFound
 from app.pricing.schemas import CheckoutRequest
@@ -35,6 +35,9 @@ HOT_ROUTES = [
             IdempotencyKeyReused,
             SkuNotFound,
             OutcomeUnknown,
+            (Unavailable, "overloaded"),
+            (Unavailable, "stopping"),
+            (Unavailable, "id_lease_lost"),
         ),
     )
 ]

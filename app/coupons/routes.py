@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 from litestar import Response, get, post, put
-from litestar.params import HeaderParameter, JSONBody
+from litestar.params import JSONBody
 
 from app.coupons.administer import list_codes, list_templates, put_template, read_template
-from app.coupons.errors import CodeNotFound, CodeUsed, CouponsEnded, CouponsExhausted, PerBuyerMaxReached
+from app.coupons.errors import (
+    CodeNotFound,
+    CodeUsed,
+    CouponsEnded,
+    CouponsExhausted,
+    PerBuyerMaxReached,
+    TemplateNotFound,
+)
 from app.coupons.give import grant, redeem
 from app.coupons.list_coupons import list_coupons
-from app.coupons.schemas import Code, Coupon, Grant, Redeem, Template
+from app.coupons.schemas import Code, Coupon, Grant, Granted, Redeem, Template
 from app.dependencies import Buyer, ServicesDependency, Staff
 from app.lib.answers import as_response
+from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound
 from app.lib.hot import HotRoute
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, Limit, PathId, QueryId
+from app.lib.parameters import Cursor, IdempotencyKey, Limit, PathId, QueryId
 from app.pricing.documents import CouponTemplateDocument
 
 # A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
 COUPON_BYTES_MAX = 1 << 20
 
-Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
-
-@put("/admin/coupon_templates/{template_id:str}", request_max_body_size=COUPON_BYTES_MAX)
+@put(
+    "/admin/coupon_templates/{template_id:str}",
+    request_max_body_size=COUPON_BYTES_MAX,
+    problems=((NotFound, "shop_not_found"), (Conflict, "code_taken"), (Conflict, "below_granted")),
+)
 async def replace_template(
     template_id: PathId, data: JSONBody[CouponTemplateDocument], services: ServicesDependency, staff: Staff
 ) -> Template:
     return await put_template(services.pool, services.prices, staff, template_id, data)
 
 
-@get("/admin/coupon_templates/{template_id:str}")
+@get("/admin/coupon_templates/{template_id:str}", problems=(TemplateNotFound,))
 async def show_template(template_id: PathId, services: ServicesDependency, staff: Staff) -> Template:
     return await read_template(services.pool, staff, template_id)
 
@@ -49,7 +57,7 @@ async def show_templates(
     return await list_templates(services.pool, staff.shop_id or shop_id, cursor, limit)
 
 
-@get("/admin/coupon_templates/{template_id:str}/codes")
+@get("/admin/coupon_templates/{template_id:str}/codes", problems=(TemplateNotFound,))
 async def show_codes(
     template_id: PathId,
     services: ServicesDependency,
@@ -65,14 +73,15 @@ async def show_codes(
     "/admin/coupon_templates/{template_id:str}/grants",
     status_code=200,
     request_max_body_size=COUPON_BYTES_MAX,
+    problems=(TemplateNotFound, CouponsEnded, CouponsExhausted, PerBuyerMaxReached, IdempotencyKeyReused),
 )
 async def grant_coupons(
     template_id: PathId,
     data: JSONBody[Grant],
     services: ServicesDependency,
     staff: Staff,
-    idempotency_key: Key = None,
-) -> Response[Any]:
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Granted]:
     """Answers a Granted; a repeat with the same key gets the first one's."""
     return as_response(await grant(services, staff, template_id, idempotency_key, data))
 
@@ -91,6 +100,13 @@ HOT_ROUTES = [
         Redeem,
         Coupon,
         redeem,
-        problems=(CodeNotFound, CodeUsed, CouponsEnded, CouponsExhausted, PerBuyerMaxReached),
+        problems=(
+            CodeNotFound,
+            CodeUsed,
+            CouponsEnded,
+            CouponsExhausted,
+            PerBuyerMaxReached,
+            IdempotencyKeyReused,
+        ),
     )
 ]

@@ -17,7 +17,7 @@ from litestar.params import JSONBody
 from app.dependencies import AnyRequest, ServicesDependency
 from app.events_in.receive import STORED_ONLY, TAKEN, receive
 from app.events_in.schemas import InboundEvent, Received
-from app.events_in.signature import verify
+from app.events_in.signature import SignatureInvalid, verify
 
 PATHS = [
     "/event/payment_notified_cm",
@@ -43,6 +43,7 @@ async def signed(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHan
     PATHS,
     status_code=TAKEN,
     guards=[signed],
+    problems=(SignatureInvalid,),
     responses={STORED_ONLY: ResponseSpec(Received, description="Stored; of a type that nobody reads yet")},
 )
 async def take_event(

@@ -9,6 +9,7 @@ from app.dependencies import ServicesDependency, Staff
 from app.flash_sales.documents import FlashSaleDocument, FlashSaleView
 from app.flash_sales.publish import publish
 from app.flash_sales.read import list_flash_sales, read_flash_sale
+from app.lib.errors import Conflict, NotFound, Unprocessable
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId
 
@@ -16,7 +17,18 @@ from app.lib.parameters import Cursor, Limit, PathId
 FLASH_SALE_BYTES_MAX = 256 << 10
 
 
-@put("/admin/flash_sales/{activity_id:str}", request_max_body_size=FLASH_SALE_BYTES_MAX)
+@put(
+    "/admin/flash_sales/{activity_id:str}",
+    request_max_body_size=FLASH_SALE_BYTES_MAX,
+    problems=(
+        (NotFound, "sku_not_found"),
+        (Conflict, "out_of_stock"),
+        (Conflict, "below_reserved"),
+        (Conflict, "flash_sale_open"),
+        (Conflict, "flash_sale_ended"),
+        (Unprocessable, "window_over"),
+    ),
+)
 async def publish_flash_sale(
     activity_id: PathId, data: JSONBody[FlashSaleDocument], services: ServicesDependency, staff: Staff
 ) -> FlashSaleView:
@@ -26,7 +38,7 @@ async def publish_flash_sale(
     return sale
 
 
-@get("/admin/flash_sales/{activity_id:str}")
+@get("/admin/flash_sales/{activity_id:str}", problems=((NotFound, "flash_sale_not_found"),))
 async def show_flash_sale(
     activity_id: PathId,
     services: ServicesDependency,

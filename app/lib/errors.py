@@ -113,3 +113,7 @@ class OutcomeUnknown(Unavailable):
 
     code = "outcome_unknown"
     title = "The outcome is not known yet; retry with the same Idempotency-Key"
+
+
+# A problem that a route declares: a class, or a class with the code that it is raised with.
+Declared = type[AppError] | tuple[type[AppError], str]

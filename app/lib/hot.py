@@ -23,7 +23,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.lib import metrics
 from app.lib.auth import Caller
-from app.lib.errors import AppError, InvalidRequest, TooLarge, Unavailable
+from app.lib.errors import AppError, Declared, InvalidRequest, TooLarge, Unavailable
 from app.lib.idempotency import Answer
 from app.lib.postgres import TRANSIENT_ERRORS
 
@@ -62,7 +62,7 @@ class HotRoute(Generic[Body]):
         *,
         status: int = 200,
         roles: tuple[str, ...] | None = ("buyer",),
-        problems: tuple[type[AppError], ...] = (),
+        problems: tuple[Declared, ...] = (),
     ) -> None:
         """`roles` None: works without login too."""
         self.path = path
@@ -104,9 +104,10 @@ class HotRoute(Generic[Body]):
 
         handler.__name__ = self.verb.__name__
         handler.__doc__ = self.verb.__doc__
+        handler.__module__ = self.verb.__module__
         json_body: Any = JSONBody  # known at run time only
         handler.__annotations__ = {"data": json_body[self.body], "return": self.answer}
-        return post(self.path, status_code=self.status)(handler)
+        return post(self.path, status_code=self.status, roles=self.roles, problems=self.problems)(handler)
 
     def decode(self, raw: bytes) -> Body:
         """Raises InvalidRequest naming what is wrong and where."""

@@ -12,6 +12,7 @@ from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId, QueryId
 from app.orders.cancel import cancel
 from app.orders.confirm_receipt import confirm_receipt
+from app.orders.errors import OrderNotCancelable, OrderNotFound, PartOfParent, ReceiptNotConfirmable
 from app.orders.read import list_buyer_orders, list_orders, read_buyer_order, read_order
 from app.orders.schemas import ListedOrder, OrderDetail
 from app.orders.state import OrderStatus
@@ -31,19 +32,27 @@ async def show_buyer_orders(
     return await list_buyer_orders(services.pool, buyer.sub, statuses, cursor, limit)
 
 
-@get("/shopping/orders/{order_id:str}")
+@get("/shopping/orders/{order_id:str}", problems=(OrderNotFound,))
 async def show_buyer_order(order_id: PathId, services: ServicesDependency, buyer: Buyer) -> OrderDetail:
     return await read_buyer_order(services.pool, buyer.sub, order_id)
 
 
-@post("/shopping/orders/{order_id:str}/cancel", status_code=200)
+@post(
+    "/shopping/orders/{order_id:str}/cancel",
+    status_code=200,
+    problems=(OrderNotFound, OrderNotCancelable, PartOfParent),
+)
 async def cancel_order(order_id: PathId, services: ServicesDependency, buyer: Buyer) -> OrderDetail:
     """Unpaid orders only; one that was split by shop is canceled whole, under the parent's id."""
     await cancel(services, buyer.sub, order_id)
     return await read_buyer_order(services.pool, buyer.sub, order_id)
 
 
-@post("/shopping/orders/{order_id:str}/confirm_receipt", status_code=200)
+@post(
+    "/shopping/orders/{order_id:str}/confirm_receipt",
+    status_code=200,
+    problems=(OrderNotFound, ReceiptNotConfirmable),
+)
 async def confirm_order_receipt(order_id: PathId, services: ServicesDependency, buyer: Buyer) -> OrderDetail:
     await confirm_receipt(services, buyer.sub, order_id)
     return await read_buyer_order(services.pool, buyer.sub, order_id)
@@ -63,7 +72,7 @@ async def show_orders(
     return await list_orders(services.pool, staff.shop_id or shop_id, buyer_id, statuses, cursor, limit)
 
 
-@get("/admin/orders/{order_id:str}")
+@get("/admin/orders/{order_id:str}", problems=(OrderNotFound,))
 async def show_order(order_id: PathId, services: ServicesDependency, staff: Staff) -> OrderDetail:
     return await read_order(services.pool, staff, order_id)
 

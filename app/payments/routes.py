@@ -7,19 +7,34 @@ from litestar.params import JSONBody
 
 from app.dependencies import Buyer, ServicesDependency
 from app.lib.answers import as_response
+from app.lib.errors import IdempotencyKeyReused, NotFound
 from app.lib.parameters import IdempotencyKey, PathNumber
+from app.payments.channels import ChannelUnknown
 from app.payments.offer import note_paid, offer_channels
-from app.payments.pay import CREATED, pay
+from app.payments.pay import CREATED, OrderNotPayable, pay
+from app.payments.provider import ChannelDown, ChannelRefused
 from app.payments.schemas import PaidFromClientReply, PaymentReply, PaymentRequest, PayOffer
 
 
-@get("/shopping/orders/{order_id:str}/pay_cm")
+@get("/shopping/orders/{order_id:str}/pay_cm", problems=(NotFound,))
 async def pay_cm(order_id: PathNumber, services: ServicesDependency, buyer: Buyer) -> PayOffer:
     """How the order can be paid: channels, methods, stored cards, channel discounts."""
     return await offer_channels(services, buyer, int(order_id))
 
 
-@post("/shopping/orders/{order_id:str}/payments", status_code=CREATED)
+@post(
+    "/shopping/orders/{order_id:str}/payments",
+    status_code=CREATED,
+    problems=(
+        NotFound,
+        OrderNotPayable,
+        (OrderNotPayable, "too_many_attempts"),
+        ChannelUnknown,
+        ChannelDown,
+        ChannelRefused,
+        IdempotencyKeyReused,
+    ),
+)
 async def payments(
     order_id: PathNumber,
     data: JSONBody[PaymentRequest],
@@ -31,7 +46,7 @@ async def payments(
     return as_response(await pay(services, buyer, int(order_id), data, idempotency_key))
 
 
-@post("/shopping/orders/{order_id:str}/paid_from_client", status_code=200)
+@post("/shopping/orders/{order_id:str}/paid_from_client", status_code=200, problems=(NotFound,))
 async def paid_from_client(
     order_id: PathNumber, services: ServicesDependency, buyer: Buyer
 ) -> PaidFromClientReply:

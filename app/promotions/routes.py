@@ -6,6 +6,7 @@ from litestar import get, put
 from litestar.params import JSONBody
 
 from app.dependencies import ServicesDependency, Staff
+from app.lib.errors import NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId, QueryId
 from app.pricing.documents import PromotionDocument
@@ -15,14 +16,18 @@ from app.promotions.administer import Promotion, list_promotions, put_promotion,
 PROMOTION_BYTES_MAX = 1 << 20
 
 
-@put("/admin/promotions/{promotion_id:str}", request_max_body_size=PROMOTION_BYTES_MAX)
+@put(
+    "/admin/promotions/{promotion_id:str}",
+    request_max_body_size=PROMOTION_BYTES_MAX,
+    problems=((NotFound, "shop_not_found"),),
+)
 async def replace_promotion(
     promotion_id: PathId, data: JSONBody[PromotionDocument], services: ServicesDependency, staff: Staff
 ) -> Promotion:
     return await put_promotion(services.pool, services.prices, staff, promotion_id, data)
 
 
-@get("/admin/promotions/{promotion_id:str}")
+@get("/admin/promotions/{promotion_id:str}", problems=((NotFound, "promotion_not_found"),))
 async def show_promotion(promotion_id: PathId, services: ServicesDependency, staff: Staff) -> Promotion:
     return await read_promotion(services.pool, staff, promotion_id)
 

@@ -7,12 +7,18 @@ from litestar.params import JSONBody
 
 from app.dependencies import AnyCaller, ServicesDependency
 from app.lib.answers import as_response
+from app.lib.errors import IdempotencyKeyReused, NotFound
 from app.lib.parameters import IdempotencyKey
-from app.refunds.request import ACCEPTED, request_refund
+from app.refunds.request import ACCEPTED, OrderNotRefundable, request_refund
 from app.refunds.schemas import RefundReply, RefundRequest
+from app.refunds.share import RefundMismatch, RefundTooHigh
 
 
-@post("/refund/refund", status_code=ACCEPTED)
+@post(
+    "/refund/refund",
+    status_code=ACCEPTED,
+    problems=(NotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused),
+)
 async def refund(
     data: JSONBody[RefundRequest],
     services: ServicesDependency,
