@@ -14,6 +14,7 @@ from app.lib.sql import load
 from app.orders.errors import OrderNotCancelable, OrderNotFound, PartOfParent
 from app.orders.release import release_orders, tell
 from app.orders.state import OrderStatus
+from app.payments.poll import ask_soon
 
 sql = load("orders")
 
@@ -35,3 +36,4 @@ async def cancel(services: Services, buyer_id: str, order_id: str) -> None:
         if status != OrderStatus.CANCELED:
             raise OrderNotCancelable(f"the order is {status}", order_status=status)
     await tell(services, released)
+    await ask_soon(services, released.root_ids, services.clock.now())

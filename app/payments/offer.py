@@ -11,6 +11,7 @@ from app.bootstrap import Services
 from app.lib.auth import Caller
 from app.lib.errors import NotFound
 from app.lib.sql import load
+from app.payments.poll import ask_soon
 from app.payments.schemas import ChannelOffer, PaidFromClientReply, PayOffer
 from app.payments.state import PayOrderStatus
 
@@ -37,7 +38,7 @@ async def note_paid(services: Services, buyer: Caller, order_id: int) -> PaidFro
     order = await _read(services, buyer, order_id)
     root_id = order["parent_id"] or order_id
     await services.pool.execute(sql.clear_cart, root_id, buyer.sub)
-    await services.pool.execute(sql.ask_soon, [root_id], services.clock.now())
+    await ask_soon(services, [root_id], services.clock.now())
     return PaidFromClientReply(str(order_id), order["status"])
 
 

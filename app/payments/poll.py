@@ -48,6 +48,11 @@ async def poll_payments(services: Services, now: datetime, limit: int) -> int:
     return len(due)
 
 
+async def ask_soon(services: Services, order_ids: Sequence[int], at: datetime) -> None:
+    """Have the channels asked about these orders' open attempts at `at`; unwanted ones are then given up."""
+    await services.pool.execute(sql.ask_soon, order_ids, at)
+
+
 async def ask_about(services: Services, payment_ids: Iterable[int]) -> None:
     """Ask the channels about these attempts; one that does not answer is asked again when it is due."""
     attempts = await services.pool.fetch(sql.read_attempts, list(payment_ids))
@@ -150,7 +155,7 @@ async def void_open_payments(services: Services, order_ids: list[int], timeout_s
         log.warning("void_timed_out", attempts=len(attempts))
     now = services.clock.now()
     soon = now + timedelta(seconds=POLL_WAIT_FIRST_S)
-    await services.pool.execute(sql.ask_soon, order_ids, soon)
+    await ask_soon(services, order_ids, soon)
     return {row["order_id"] for row in await services.pool.fetch(sql.read_not_due, order_ids, now)}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.sandbox.server import Config, serve
+from app.settings import DEMO_EVENT_SECRET, DEMO_PROVIDER_API_KEY
 
 
 def sandbox(
@@ -26,10 +27,10 @@ def sandbox(
     ] = None,
     api_key: Annotated[
         str, typer.Option(envvar="RUSHCART_SANDBOX_API_KEY", help="What callers must present.")
-    ] = "demo-provider-key-not-for-production",
+    ] = DEMO_PROVIDER_API_KEY,
     event_secrets: Annotated[
         str, typer.Option(envvar="RUSHCART_EVENT_SECRETS", help="Comma-separated; the first one signs.")
-    ] = "demo-event-secret-not-for-production",
+    ] = DEMO_EVENT_SECRET,
 ) -> None:
     """Start the sandbox payment provider."""
     config = Config(

@@ -22,6 +22,16 @@ async def test_an_attempt_nobody_paid_is_given_up(desk: Desk, clock: OffsetClock
     assert (await desk.at_provider(payment))["captured_minor"] == 0
 
 
+async def test_canceling_an_order_gives_its_attempts_up_at_once(desk: Desk, clock: OffsetClock) -> None:
+    order = await desk.place()
+    payment = await desk.start(order)
+    url = f"/shopping/orders/{order.order_id}/cancel"
+    assert (await desk.client.post(url, headers=desk.headers)).status_code == 200
+    assert await poll_payments(desk.services, clock.now(), 10) == 1
+    assert (await desk.at_provider(payment))["status"] == "canceled"
+    assert await desk.payment_status(payment) == "CANCELED"
+
+
 async def test_an_attempt_paid_without_our_hearing_of_it_pays_the_order(desk: Desk) -> None:
     order = await desk.place()
     payment = await desk.start(order)
