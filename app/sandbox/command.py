@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from app.sandbox.server import Config, serve
-from app.settings import DEMO_EVENT_SECRET, DEMO_PROVIDER_API_KEY
 
 
 def sandbox(
@@ -27,10 +26,10 @@ def sandbox(
     ] = None,
     api_key: Annotated[
         str, typer.Option(envvar="RUSHCART_SANDBOX_API_KEY", help="What callers must present.")
-    ] = DEMO_PROVIDER_API_KEY,
+    ] = "demo-provider-key-not-for-production",
     event_secrets: Annotated[
         str, typer.Option(envvar="RUSHCART_EVENT_SECRETS", help="Comma-separated; the first one signs.")
-    ] = DEMO_EVENT_SECRET,
+    ] = "demo-event-secret-not-for-production",
 ) -> None:
     """Start the sandbox payment provider."""
     config = Config(
