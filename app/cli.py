@@ -76,6 +76,35 @@ def worker(data_dir: DataDir = None) -> None:
     uvloop.run(work(settings))
 
 
+@cli.command()
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="For other programs")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check all that must always hold; the exit code is 1 when something does not."""
+    import asyncio
+
+    from app.audit.command import run_audit
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    settings.check()
+    raise typer.Exit(asyncio.run(run_audit(settings, as_json=as_json)))
+
+
+@cli.command()
+def reconcile(data_dir: DataDir = None) -> None:
+    """Show how gate and ledger differ, and make the gate equal to the ledger."""
+    import asyncio
+
+    from app.audit.command import run_reconcile
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    settings.check()
+    raise typer.Exit(asyncio.run(run_reconcile(settings)))
+
+
 @cli.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )

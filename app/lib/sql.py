@@ -29,12 +29,17 @@ class Statements:
             for name in loaded.available_queries
             if not name.endswith("_cursor")
         }
+        self._descriptions = {name: str(getattr(loaded, name).__doc__) for name in self._texts}
 
     def __getattr__(self, name: str) -> str:
         try:
             return self._texts[name]
         except KeyError:
             raise AttributeError(f"{self._path.name} has no statement named {name!r}") from None
+
+    def describe(self, name: str) -> str:
+        """The lines of description above the statement, as one."""
+        return " ".join(self._descriptions[name].split())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._texts.items())

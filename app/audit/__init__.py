@@ -1,0 +1,1 @@
+"""What must always hold, checked against the ledger and the gate."""

@@ -1,0 +1,96 @@
+"""Check everything that must always hold, on a live or a stopped system.
+
+All statements read one snapshot of the ledger, so living traffic cannot look like a violation. The gate is
+compared apart: what differs there counts only if it stays different, since under traffic it is told of a
+commit a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+
+from app.audit.rules import GATE_RULE, GATE_SECTION, RULES, WAITING
+from app.bootstrap import Services
+from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection
+from app.lib.sql import load
+from app.lib.valkey import GateDown
+from app.stock.reconcile import Drift, measure_drift
+
+sql = load("audit")
+
+# "Taken up within seconds": a sweep a second, retries that back off, half a minute for a restarted server.
+GRACE_S = 30
+# Reading ten million orders takes minutes; longer than this and something is wrong with the server.
+STATEMENT_TIMEOUT_S = 1_800.0
+# A batch that is being settled is settled within this time.
+DRIFT_LOOKS, DRIFT_WAIT_S = 3, 0.5
+
+
+class Violation(msgspec.Struct, frozen=True):
+    id: str
+    why: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One rule with its violations, at most 1,000. `skipped` says why it could not be checked."""
+
+    section: str
+    rule: str
+    says: str
+    violations: list[Violation]
+    skipped: str | None = None
+
+
+async def audit(services: Services) -> list[Finding]:
+    """One finding a rule, in the design's order."""
+    due_before = services.clock.now() - timedelta(seconds=GRACE_S)
+    async with (
+        services.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        findings = await audit_ledger(connection, due_before)
+    return [*findings, await _check_gate(services)]
+
+
+async def audit_ledger(connection: Connection, due_before: datetime) -> list[Finding]:
+    """The rules that Postgres alone can check, inside the caller's transaction."""
+    await connection.execute(sql.no_time_limit)
+    return [
+        await _check(connection, section, rule, due_before)
+        for section, rules in RULES.items()
+        for rule in rules
+    ]
+
+
+async def _check(connection: Connection, section: str, rule: str, due_before: datetime) -> Finding:
+    arguments = [due_before] if rule.startswith(WAITING) else []
+    rows = await connection.fetch(getattr(sql, rule), *arguments, timeout=STATEMENT_TIMEOUT_S)
+    return Finding(section, rule, sql.describe(rule), [Violation(row["id"], row["why"]) for row in rows])
+
+
+async def _check_gate(services: Services) -> Finding:
+    says = "At rest the gate promises what the ledger has."
+    try:
+        drifts = await _lasting_drifts(services)
+    except GateDown as error:
+        return Finding(GATE_SECTION, GATE_RULE, says, [], skipped=f"Valkey does not answer: {error}")
+    violations = [
+        Violation(f"{drift.shop_id} {drift.what}", f"gate {drift.gate}, ledger {drift.ledger}")
+        for drift in drifts
+    ]
+    return Finding(GATE_SECTION, GATE_RULE, says, violations)
+
+
+async def _lasting_drifts(services: Services) -> list[Drift]:
+    """Those that every look has found at the same place."""
+    lasting = {(d.shop_id, d.what): d for d in await measure_drift(services.valkey, services.pool)}
+    for _ in range(DRIFT_LOOKS - 1):
+        if not lasting:
+            break
+        await asyncio.sleep(DRIFT_WAIT_S)
+        again = {(d.shop_id, d.what): d for d in await measure_drift(services.valkey, services.pool)}
+        lasting = {place: again[place] for place in lasting.keys() & again.keys()}
+    return list(lasting.values())

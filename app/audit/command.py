@@ -1,0 +1,59 @@
+"""`rushcart audit` and `rushcart reconcile`: the findings as a table, or as JSON for other programs."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from app.audit.audit import Finding, audit
+from app.bootstrap import open_services
+from app.lib.valkey import GateDown
+from app.settings import Settings
+from app.stock.reconcile import reconcile
+
+# More examples of one fault tell nothing new.
+EXAMPLES_MAX = 10
+
+
+async def run_audit(settings: Settings, *, as_json: bool) -> int:
+    """Print the findings; returns 1 when a rule is broken, else 0."""
+    async with open_services(settings, name="audit", load_prices=False) as services:
+        findings = await audit(services)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(findings).decode() + "\n")
+    else:
+        print_findings(Console(), findings)
+    return int(any(finding.violations for finding in findings))
+
+
+def print_findings(console: Console, findings: list[Finding]) -> None:
+    table = Table("", "rule", "must hold", "violations")
+    for finding in findings:
+        count = "not checked" if finding.skipped else str(len(finding.violations))
+        style = "bold red" if finding.violations else None
+        table.add_row(finding.section, finding.rule, finding.says, count, style=style)
+    console.print(table)
+    for finding in findings:
+        if finding.skipped:
+            console.print(f"{finding.rule}: {finding.skipped}")
+        for violation in finding.violations[:EXAMPLES_MAX]:
+            console.print(f"{finding.rule}: {violation.id}: {violation.why}", markup=False)
+        if (more := len(finding.violations) - EXAMPLES_MAX) > 0:
+            console.print(f"{finding.rule}: and {more} more")
+
+
+async def run_reconcile(settings: Settings) -> int:
+    """Print how gate and ledger differ and make them equal; returns 1 when Valkey does not answer."""
+    async with open_services(settings, name="reconcile", load_prices=False) as services:
+        try:
+            drifts = await reconcile(services.valkey, services.gate, services.pool)
+        except GateDown as error:
+            sys.stderr.write(f"Valkey does not answer: {error}\n")
+            return 1
+    for drift in drifts:
+        sys.stdout.write(f"shop {drift.shop_id}, {drift.what}: gate {drift.gate}, ledger {drift.ledger}\n")
+    sys.stdout.write(f"{len(drifts)} corrected\n" if drifts else "gate and ledger agree\n")
+    return 0

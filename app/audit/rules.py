@@ -1,0 +1,44 @@
+"""The rules that must always hold, by the sections of the design; each is a statement of audit.sql.
+
+Those whose name begins with `waiting_` take the time before which nothing may be due any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RULES: Mapping[str, tuple[str, ...]] = {
+    "1 stock": (
+        "stock_movements",
+        "stock_reserved",
+        "stock_sold",
+        "stock_of_orders",
+        "purchase_limits",
+        "stock_orphans",
+    ),
+    "2 money": (
+        "pay_order_captured",
+        "pay_order_refunds",
+        "refunds_within_payment",
+        "uncounted_money",
+        "ledger_balance",
+        "ledger_postings",
+        "refund_lines",
+        "order_and_payment",
+    ),
+    "3 orders": ("lines_add_up", "discounts_explained", "children_add_up", "parents_and_children"),
+    "4 coupons": ("coupons_and_orders", "coupons_spent_once", "coupons_granted"),
+    "6 once": ("keys_and_orders", "unfinished_keys", "events_applied"),
+    "7 waiting": (
+        "waiting_orders",
+        "waiting_payments",
+        "waiting_refunds",
+        "waiting_events",
+        "waiting_flash_sales",
+        "waiting_outbox",
+    ),
+}
+WAITING = "waiting_"
+
+# The gate's rule needs Valkey: app/stock/reconcile.py measures it.
+GATE_SECTION, GATE_RULE = "8 gate", "gate_is_ledger"

@@ -1,0 +1,92 @@
+"""docs/state_machines.md, drawn from the tables that the guarded updates use.
+
+`python -m app.state_machines` writes the page anew; a test fails when it differs from the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.lib.sql import ROOT
+from app.orders.state import TRANSITIONS as ORDER_TRANSITIONS
+from app.orders.state import OrderStatus
+from app.payments.state import (
+    PAY_ORDER_TRANSITIONS,
+    PAYMENT_TRANSITIONS,
+    PaymentStatus,
+    PayOrderStatus,
+)
+from app.refunds.state import REFUND_TRANSITIONS, RefundStatus
+
+PAGE = ROOT / "docs" / "state_machines.md"
+HEAD = """# State machines
+
+Drawn from the transition tables in `app/*/state.py` by `python -m app.state_machines`; a test compares them.
+A row moves only by a guarded update (`UPDATE … WHERE status = ANY(from)`); a CHECK names its states.
+"""
+
+
+class Machine(NamedTuple):
+    """One machine and the table whose `status` it governs."""
+
+    title: str
+    table: str
+    says: str
+    initial: StrEnum
+    transitions: Mapping[Any, frozenset[Any]]
+
+
+MACHINES = [
+    Machine(
+        "Order",
+        "orders",
+        "CANCELED: by the buyer, or not paid in time. CLOSED: paid, and all of it given back. INVALID: a "
+        "parent, once paid; its children go on in its place.",
+        OrderStatus.NOT_PAID,
+        ORDER_TRANSITIONS,
+    ),
+    Machine(
+        "Pay order",
+        "pay_order",
+        "What is due for an order. Back to UNPAID: the authorization was given up before money was taken.",
+        PayOrderStatus.UNPAID,
+        PAY_ORDER_TRANSITIONS,
+    ),
+    Machine(
+        "Payment order",
+        "payment_order",
+        "One attempt at one channel. Captured money is a fact, whatever was believed before; what counts for "
+        "no order goes back.",
+        PaymentStatus.CREATED,
+        PAYMENT_TRANSITIONS,
+    ),
+    Machine(
+        "Refund",
+        "refund",
+        "FAILED is what the channel said; only then a new reference is used.",
+        RefundStatus.REQUESTED,
+        REFUND_TRANSITIONS,
+    ),
+]
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(draw(each) for each in MACHINES)])
+
+
+def draw(machine: Machine) -> str:
+    arrows = [
+        f"    {source} --> {target}"
+        for source, targets in machine.transitions.items()
+        for target in sorted(targets, key=list(machine.transitions).index)
+    ]
+    ends = [f"    {source} --> [*]" for source, targets in machine.transitions.items() if not targets]
+    picture = "\n".join(["stateDiagram-v2", f"    [*] --> {machine.initial}", *arrows, *ends])
+    return f"## {machine.title} (`{machine.table}`)\n\n{machine.says}\n\n```mermaid\n{picture}\n```\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
