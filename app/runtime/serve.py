@@ -8,6 +8,7 @@ since forwarded headers can be forged by anyone who reaches the port.
 import socket
 
 import uvicorn
+from litestar.types import ASGIApp
 
 from app.http import create_app
 from app.lib.log import configure
@@ -24,9 +25,17 @@ def serve(settings: Settings, *, descriptor: int | None) -> None:
     """Serve until a signal. Raises SystemExit when it cannot start."""
     settings.check()
     configure(settings.log_level, process="api")
-    server = uvicorn.Server(
+    server = build_server(create_app(settings))
+    server.run(sockets=[_listener(settings, descriptor)])
+    if not server.started:
+        raise SystemExit("The API did not start: see the log above.")
+
+
+def build_server(app: ASGIApp) -> uvicorn.Server:
+    """The server as the API has it; the bench measures its echoes on the same."""
+    return uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             loop="uvloop",
             http="httptools",
             ws="none",
@@ -40,9 +49,6 @@ def serve(settings: Settings, *, descriptor: int | None) -> None:
             timeout_graceful_shutdown=DRAIN_S,
         )
     )
-    server.run(sockets=[_listener(settings, descriptor)])
-    if not server.started:
-        raise SystemExit("The API did not start: see the log above.")
 
 
 def _listener(settings: Settings, descriptor: int | None) -> socket.socket:

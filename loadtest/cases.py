@@ -1,0 +1,90 @@
+"""What the bench measures: each case is a call, the requests it sends, and the only answer that counts.
+
+Enters the stage (buyers, carts), leaves per case a file of prepared requests for wrk. The echoes get the very
+requests of `checkout`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadtest.stage import CHECKOUT_PATH, PRICE_PATH, Buyer, Cart, Stage, cart_body
+
+Body = dict[str, Any]
+
+# Buyers and carts are paired anew until each buyer has had several carts.
+REQUESTS = 2_000
+ECHO = "echo"
+API = "api"
+API_BATCH_OF_1 = "api-batch-of-1"
+ECHO_SERVERS = ("limit", ECHO)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`server` is who answers: an echo of loadtest/echo.py, or an API process."""
+
+    name: str
+    server: str
+    path: str
+    requests: str
+    status: int
+    what: str
+
+
+CASES = (
+    Case("limit", "limit", CHECKOUT_PATH, "checkout", 201, "plain ASGI echo of the checkout request"),
+    Case(ECHO, ECHO, CHECKOUT_PATH, "checkout", 201, "the usual typed Litestar handler, echoing it"),
+    Case("cal_price", API, PRICE_PATH, "price", 200, "two lines, a promotion and a coupon"),
+    Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
+    Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
+    Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone"),
+    Case(
+        "checkout_1", API_BATCH_OF_1, CHECKOUT_PATH, "checkout", 201, "checkout, each in its own transaction"
+    ),
+)
+
+
+def choose(only: str) -> list[Case]:
+    """The cases named in a comma-separated list; empty: all. Raises SystemExit for an unknown name."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if unknown := set(names) - {case.name for case in CASES}:
+        known = ", ".join(case.name for case in CASES)
+        raise SystemExit(f"No such case: {', '.join(sorted(unknown))}. There are: {known}.")
+    return [case for case in CASES if not names or case.name in names]
+
+
+def write_requests(stage: Stage, folder: Path) -> dict[str, Path]:
+    """A file per kind of request: a line each, the buyer's token, a tab, the body."""
+    kinds: dict[str, Callable[[Buyer, Cart], Body]] = {
+        "price": lambda buyer, cart: cart_body(cart.lines, coupon_ids=[buyer.coupon_id]),
+        "checkout": _checkout,
+        "hot": lambda buyer, _: _checkout(buyer, stage.hot),
+        "sold_out": lambda buyer, _: _checkout(buyer, stage.sold_out),
+    }
+    return {kind: _write(folder / f"{kind}.requests", body, stage) for kind, body in kinds.items()}
+
+
+def _write(path: Path, body: Callable[[Buyer, Cart], Body], stage: Stage) -> Path:
+    with path.open("wb") as file:
+        for buyer, cart in _pairs(stage):
+            file.write(buyer.token.encode() + b"\t" + msgspec.json.encode(body(buyer, cart)) + b"\n")
+    return path
+
+
+def _checkout(buyer: Buyer, cart: Cart) -> Body:
+    return cart_body(cart.lines, payable_minor=cart.payable_minor, address_id=buyer.address_id)
+
+
+def _pairs(stage: Stage) -> Iterator[tuple[Buyer, Cart]]:
+    """Shuffled, always in the same way: requests that arrive together touch SKUs all over the catalog."""
+    numbers = list(range(REQUESTS))
+    random.Random(1).shuffle(numbers)
+    for n in numbers:
+        yield stage.buyers[n % len(stage.buyers)], stage.two_line[n % len(stage.two_line)]

@@ -1,0 +1,57 @@
+"""After a load: is the ledger what was answered?
+
+Every 201 is an order and every order was answered with 201; nothing is lost, doubled or left behind
+(`rushcart audit`, once the worker has ended what the orders began).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Sequence
+
+import asyncpg
+
+from app.runtime.children import PROGRAM, ROOT
+from loadtest.processes import Processes, Server
+from loadtest.scrape import scrape
+from loadtest.stage import CHECKOUT_PATH
+
+# The relay exports what minutes of orders at full speed have put into the outbox.
+AUDIT_LIMIT_S = 300.0
+AUDIT_EVERY_S = 2.0
+# Its exit code; any other one means that it could not look.
+VIOLATIONS_FOUND = 1
+
+
+def ledger_problems(processes: Processes, apis: Sequence[Server], orders_before: int) -> list[str]:
+    """What is wrong, in words; empty when all is well."""
+    answered = sum(scrape(api.base_url).answers[CHECKOUT_PATH, 201] for api in apis)
+    ordered = asyncio.run(_count_orders(processes.settings.database_url)) - orders_before
+    problems = []
+    if ordered != answered:
+        problems.append(f"{answered} orders were answered with 201, but {ordered} are in the ledger")
+    processes.start_worker()
+    return problems + _audit(processes)
+
+
+async def _count_orders(database_url: str) -> int:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM orders WHERE parent_id IS NULL"))
+    finally:
+        await connection.close()
+
+
+def _audit(processes: Processes) -> list[str]:
+    """Again until it is clean: events are still on their way out."""
+    command = [*PROGRAM, "audit", "--data-dir", str(processes.folder)]
+    deadline = time.monotonic() + AUDIT_LIMIT_S
+    while True:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return []
+        if done.returncode != VIOLATIONS_FOUND or time.monotonic() > deadline:
+            return [f"the audit is not clean:\n{done.stdout}{done.stderr}"]
+        time.sleep(AUDIT_EVERY_S)

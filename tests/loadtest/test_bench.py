@@ -1,0 +1,71 @@
+"""The parts of the bench that must be right for its figures to mean anything."""
+
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+
+from app.pricing.schemas import CartLine, CheckoutRequest
+from loadtest import echo, goods
+from loadtest.cases import REQUESTS, choose, write_requests
+from loadtest.measure import Sample, median_of
+from loadtest.report import summarize
+from loadtest.stage import CHECKOUT_PATH, Buyer, Cart, Stage
+
+SAMPLE = Sample(
+    requests_per_s=0.0,
+    latency_ms_p50=1.0,
+    latency_ms_p99=2.0,
+    unexpected=0,
+    orders_per_commit=0.0,
+    server_cpu_us=0.0,
+    postgres_cpu_us=0.0,
+    valkey_cpu_us=0.0,
+    wrk_cpu_us=0.0,
+)
+
+
+def samples(*rates: float) -> list[Sample]:
+    return [msgspec.structs.replace(SAMPLE, requests_per_s=rate) for rate in rates]
+
+
+@pytest.mark.parametrize("app", [echo.limit, Litestar([echo.echo])])
+async def test_both_echoes_answer_a_checkout_with_itself(app: object) -> None:
+    request = CheckoutRequest("CNY", [CartLine("1001", 2)], payable_minor=20_000, address_id="77")
+    body = msgspec.json.encode(request)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://echo.test") as client:
+        answer = await client.post(CHECKOUT_PATH, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.content) == (201, body)
+
+
+def test_a_case_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(SystemExit, match=r"No such case: chekout\. There are: limit, echo, cal_price"):
+        choose("echo,chekout")
+
+
+def test_the_ratio_is_taken_within_each_round() -> None:
+    """A machine that becomes twice as slow after the first round changes no ratio."""
+    echo_case, checkout = choose("echo,checkout")
+    report = summarize({echo_case: samples(8_000, 4_000, 4_000), checkout: samples(4_000, 2_000, 2_000)}, {})
+    assert report.cases["checkout"].of_the_echo == 0.5
+    assert report.cases["checkout"].median.requests_per_s == 2_000
+
+
+def test_an_unexpected_answer_in_any_round_is_not_lost_in_the_median() -> None:
+    rounds = [SAMPLE, SAMPLE, msgspec.structs.replace(SAMPLE, unexpected=1)]
+    assert median_of(rounds).unexpected == 1
+
+
+def test_prepared_requests_are_whole_checkouts_of_every_buyer_and_cart(tmp_path: Path) -> None:
+    buyers = [Buyer(f"token-{n}", f"{n}", f"{9000 + n}") for n in range(400)]
+    carts = [Cart(goods.cart_lines(n), n) for n in range(goods.CARTS)]
+    files = write_requests(Stage(buyers, carts, carts[0], carts[0]), tmp_path)
+    lines = [line.split("\t") for line in files["checkout"].read_text().splitlines()]
+    bodies = [msgspec.json.decode(body, type=CheckoutRequest) for _, body in lines]
+    assert len(lines) == REQUESTS
+    assert {token for token, _ in lines} == {buyer.token for buyer in buyers}
+    assert {body.payable_minor for body in bodies} == {cart.payable_minor for cart in carts}
+    assert all(token == f"token-{body.address_id}" for (token, _), body in zip(lines, bodies, strict=True))
