@@ -74,5 +74,27 @@ async def test_a_worker_closes_due_orders_without_redis_and_stops_when_told(
     assert worker.stop() == 0
 
 
+async def test_a_worker_goes_on_after_a_restart_of_postgres(
+    own_servers: EmbeddedServers, worker: WorkerProcess
+) -> None:
+    settings = Settings(database_url=own_servers.database_url, redis_url=own_servers.redis_url)
+
+    async def close_one(sku_id: str) -> None:
+        async with open_services(settings, name="test", clock=OffsetClock()) as services:
+            pool_id = await stock_sku(services.pool, sku_id, on_hand=10)
+            await place(services, (sku_id, 3))
+
+            async def released() -> bool:
+                return await read_stock(services.pool, pool_id) == (10, 0)
+
+            await wait_until(released)
+
+    await close_one("1001")
+    own_servers.postgres.kill()
+    own_servers.postgres.start()
+    await close_one("1002")
+    assert worker.stop() == 0
+
+
 async def exported(services: Services) -> bool:
     return set(await services.redis.keys("events:*")) == {b"events:order.placed", b"events:order.canceled"}
