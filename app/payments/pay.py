@@ -19,8 +19,8 @@ from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.payments.accept import accept_order
 from app.payments.aftermath import Aftermath, follow_up
-from app.payments.apply import accept_order
 from app.payments.channels import Channel
 from app.payments.provider import ChannelRefused
 from app.payments.schemas import PaymentAction, PaymentReply, PaymentRequest

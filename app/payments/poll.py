@@ -81,10 +81,15 @@ async def _ask(services: Services, attempt: asyncpg.Record) -> None:
         await give_up(services, channel, attempt["payment_id"])
     elif attempt["status"] == PaymentStatus.CREATED:
         await open_at_channel(services, channel, attempt)
-    elif attempt["status"] == PaymentStatus.AUTHORIZED and channel.manual_capture:
+    elif channel.manual_capture and _waits_for_capture(attempt):
         await _capture(services, channel, attempt)
     else:
         await _apply_state(services, attempt["payment_id"], await channel.provider.status(reference))
+
+
+def _waits_for_capture(attempt: asyncpg.Record) -> bool:
+    counts: bool = attempt["counted_id"] == attempt["payment_id"]
+    return counts and attempt["status"] == PaymentStatus.AUTHORIZED
 
 
 def _is_wanted(attempt: asyncpg.Record) -> bool:

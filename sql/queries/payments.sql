@@ -59,8 +59,8 @@ SET status = $2, payment_id = $4, captured_minor = CASE WHEN $2 = 'PAID' THEN am
 WHERE order_id = $1 AND due_number = 1 AND status = ANY($3::text[])
 RETURNING order_id;
 
--- name: extend_deadline!
--- An order that waits for its money does not close before $2.
+-- name: set_deadline!
+-- An order that waits for its money closes at $2.
 UPDATE orders SET pay_deadline = $2 WHERE order_id = $1 AND status = 'NOT_PAID';
 
 -- name: accept_orders<!

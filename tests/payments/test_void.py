@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from app.lib.clock import OffsetClock
+from app.orders.close import close_due_with_attempts
 from app.payments.poll import poll_payments, void_open_payments
 from app.settings import Settings
+from tests.paid_orders import Line
 from tests.payments.desk import Desk, until
 from tests.sandbox.process import free_port
 
@@ -101,3 +103,21 @@ class TestManualCapture:
         assert (await desk.at_provider(payment))["captured_minor"] == 20_000
         assert await desk.topics(order.order_id) == ["order.paid"]
         assert await desk.stock(order.pool_ids["1001"]) == (8, 0)
+
+    async def test_an_authorization_for_goods_that_are_gone_is_never_captured(
+        self, desk: Desk, clock: OffsetClock
+    ) -> None:
+        line = Line("1001", quantity=2, reserve_on="pay", on_hand=3)
+        lucky, late = await desk.place(line), await desk.place(line)
+        payments = [await desk.start(order) for order in (lucky, late)]
+        for payment in payments:
+            await desk.press(payment)
+            await until(desk.is_payment(payment, "AUTHORIZED"))
+        clock.advance(timedelta(seconds=1))
+        await poll_payments(desk.services, clock.now(), 10)
+        await close_due_with_attempts(desk.services, clock.now(), 10)
+        assert [await desk.payment_status(payment) for payment in payments] == ["CAPTURED", "CANCELED"]
+        assert await desk.order_status(late.order_id) == "CANCELED"
+        assert (await desk.at_provider(payments[1]))["status"] == "canceled"
+        assert await desk.refunds(late) == []
+        assert await desk.stock(late.pool_ids["1001"]) == (1, 0)
