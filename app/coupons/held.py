@@ -27,6 +27,8 @@ sql = load("coupons")
 CACHE_TTL_S = 60
 # Longer than any reader can take from its query to its SET: twice the statement timeout, and some.
 MARK_TTL_S = 15
+# A grant names up to 10,000 buyers; a pipeline of so many stays far below the socket's time-out.
+MARKS_AT_A_TIME = 500
 # A screen shows no more; the ones that can be used come first.
 COUPONS_OF_BUYER_MAX = 200
 # 256 buyers make an MGET of some 50 KB; two lanes keep Redis busy while a batch is decoded.
@@ -60,10 +62,11 @@ class HeldCoupons:
 
     async def forget(self, buyer_ids: Iterable[str]) -> None:
         """After the commit of a change to these buyers' coupons. Never fails: see CACHE_TTL_S."""
+        keys = [buyer_coupons_key(buyer_id) for buyer_id in buyer_ids]
         try:
-            await self._valkey.commands(
-                [("SET", buyer_coupons_key(buyer_id), b"", "EX", MARK_TTL_S) for buyer_id in buyer_ids]
-            )
+            for start in range(0, len(keys), MARKS_AT_A_TIME):
+                marked = keys[start : start + MARKS_AT_A_TIME]
+                await self._valkey.commands([("SET", key, b"", "EX", MARK_TTL_S) for key in marked])
         except GateDown:
             return
 

@@ -95,6 +95,15 @@ async def test_a_shared_code_gives_each_buyer_a_coupon_up_to_the_limits(
     assert summary["coupon_discount_minor"] == 1000
 
 
+async def test_a_redeemed_coupon_can_be_used_at_once_by_a_buyer_who_had_none(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
+) -> None:
+    await put_template(client, op, "t", code="TEA")
+    await cal_price(client, login(), auto_coupons=True)  # caches that there are none
+    await redeem(client, login(), "TEA")
+    assert (await cal_price(client, login(), auto_coupons=True))["coupon_discount_minor"] == 1000
+
+
 async def test_a_one_time_code_is_redeemed_once_however_many_try_at_once(
     client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
 ) -> None:
@@ -230,3 +239,14 @@ async def test_a_merchant_has_the_templates_of_its_own_shop_only(
     assert (await client.get("/admin/coupon_templates", headers=other)).json()["items"] == []
     assert await services.pool.fetchval("SELECT count(*) FROM coupon_template") == 1
     assert (await grant(client, own, "mine", "42")).status_code == 200
+
+
+async def test_a_merchant_cannot_take_over_another_shops_template(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
+) -> None:
+    await client.put("/admin/shops/8", json={"name": "Other", "currency": "CNY"}, headers=op)
+    await put_template(client, op, "t", shop_id="7")
+    theirs, other = TEMPLATE | {"shop_id": "8"}, login("n", "merchant", "8")
+    refused = await client.put("/admin/coupon_templates/t", json=theirs, headers=other)
+    assert refused.status_code == 403
+    assert await services.pool.fetchval("SELECT shop_id FROM coupon_template") == "7"

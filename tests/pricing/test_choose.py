@@ -90,6 +90,13 @@ def test_auto_coupons_spend_none_for_nothing_and_the_sooner_ending_of_two_equals
     assert result.coupons == {"2": 100}
 
 
+def test_of_two_equally_good_sets_the_smaller_is_spent() -> None:
+    shop = book(sku("a", 100), template("t", off(100)), template("u", off(60)), template("v", off(40)))
+    coupons = [coupon("1", "t"), coupon("2", "u"), coupon("3", "v")]
+    result = priced(shop, {"a": 1}, *coupons, auto_coupons=True, coupon_ids=[])
+    assert result.coupons == {"1": 100}
+
+
 def test_auto_coupons_say_why_a_named_coupon_is_not_among_them() -> None:
     shop = book(
         sku("a", 100),
