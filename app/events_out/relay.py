@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from app.bootstrap import Services
 from app.lib import metrics
-from app.lib.postgres import ACQUIRE_TIMEOUT_S, TRANSIENT_ERRORS, Connection
+from app.lib.postgres import ACQUIRE_TIMEOUT_S, TRANSIENT_ERRORS, Connection, Pool
 from app.lib.sql import load
 
 log = structlog.get_logger()
@@ -76,11 +76,10 @@ async def export_all(services: Services) -> int:
     return exported
 
 
-async def measure_lag(services: Services, _now: datetime, _limit: int) -> int:
-    """Sweep: keep the metric of the oldest event that is not exported."""
-    lag_s = await services.pool.fetchval(sql.measure_lag, READER)
+async def measure_lag(pool: Pool) -> None:
+    """Bring the metric of the oldest event that is not exported up to date."""
+    lag_s = await pool.fetchval(sql.measure_lag, READER)
     metrics.OUTBOX_LAG_SECONDS.set(max(lag_s or 0.0, 0.0))
-    return 0
 
 
 async def prune(services: Services, now: datetime, limit: int) -> int:
