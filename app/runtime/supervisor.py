@@ -102,7 +102,7 @@ def _start_and_watch(
         for child in processes:
             child.start()
         _wait_ready(processes, settings)
-    _say_ready(settings, progress)
+    _say_ready(settings, progress, seeded=seed)
     _watch([*servers, *processes], progress)
 
 
@@ -199,9 +199,9 @@ def _explain(child: Child, what: str) -> str:
     return "\n".join([f"{child.name} {what}. The end of {child.log}:", *tail])
 
 
-def _say_ready(settings: Settings, progress: Progress) -> None:
+def _say_ready(settings: Settings, progress: Progress, *, seeded: bool) -> None:
     address = installation.address(settings.host, settings.port)
-    progress.say(tour(settings, address))
+    progress.say(tour(settings, address, seeded=seeded))
     progress.say(f"ready api={address} provider={settings.sandbox_url}")
 
 
