@@ -7,7 +7,7 @@ given out, and never more than `per_buyer_max` to one buyer, however many ask at
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -29,6 +29,8 @@ from app.lib.sql import load
 from app.pricing.documents import CouponTemplateDocument
 
 sql = load("coupons")
+# When a coupon ends that has no end.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -117,8 +119,9 @@ async def _give(
 def validity(template: CouponTemplateDocument, now: datetime) -> tuple[datetime, datetime]:
     """From when until when a coupon given now can be used. Raises CouponsEnded."""
     valid_from = now if template.valid_from is None else max(now, template.valid_from)
-    if template.valid_to is None:
-        return valid_from, valid_from + timedelta(days=template.valid_days or 0)
-    if now >= template.valid_to:
+    if template.valid_days is not None:
+        return valid_from, valid_from + timedelta(days=template.valid_days)
+    valid_to = template.valid_to or NEVER
+    if now >= valid_to:
         raise CouponsEnded()
-    return valid_from, template.valid_to
+    return valid_from, valid_to

@@ -177,7 +177,7 @@ class CouponTemplateDocument(Document, frozen=True):
 
     def __post_init__(self) -> None:
         _refuse_empty_window(self.valid_from, self.valid_to)
-        if (self.valid_to is None) is (self.valid_days is None):
+        if self.valid_to is not None and self.valid_days is not None:
             raise ValueError("a template has either `valid_to` or `valid_days`")
         if self.code is not None and self.codes_count is not None:
             raise ValueError("a template has either one shared `code` or `codes_count` one-time codes")

@@ -164,6 +164,25 @@ async def test_a_coupon_expires_and_says_so(
     assert [(each["coupon_id"], each["status"]) for each in listed] == [(coupon_id, "expired")]
 
 
+@pytest.mark.parametrize(
+    ("change", "valid_to"),
+    [
+        ({"valid_to": "2100-01-01T00:00:00Z"}, "2100-01-01T00:00:00Z"),
+        ({"valid_from": "2099-01-01T00:00:00Z", "valid_days": 3}, "2099-01-04T00:00:00Z"),
+        ({}, "9999-12-31T00:00:00Z"),
+    ],
+)
+async def test_a_coupon_ends_when_its_template_says(
+    client: httpx.AsyncClient, op: dict[str, str], login: Login, change: dict[str, Any], valid_to: str
+) -> None:
+    await put_template(client, op, "t", **{"valid_days": None, "code": "TEA"} | change)
+    coupon = (await redeem(client, login(), "TEA")).json()
+    assert coupon["valid_to"] == valid_to
+    summary = await cal_price(client, login(), coupon_ids=[coupon["coupon_id"]])
+    rejected = [(each["rule_id"], each["code"]) for each in summary["rejected"]]
+    assert rejected == ([(coupon["coupon_id"], "not_started")] if "valid_from" in change else [])
+
+
 async def test_a_buyers_coupons_are_listed_in_pages_the_newest_first(
     client: httpx.AsyncClient, op: dict[str, str], login: Login
 ) -> None:
@@ -199,7 +218,7 @@ async def test_a_template_reads_back_and_its_change_holds_for_coupons_already_gi
         ("u", {"code": "TEA"}, 409, "code_taken"),
         ("t", {"code": "TEA", "quantity_total": 1}, 409, "below_granted"),
         ("u", {"shop_id": "9"}, 404, "shop_not_found"),
-        ("u", {"valid_days": None}, 400, "invalid_request"),
+        ("u", {"valid_days": 7, "valid_to": "2100-01-01T00:00:00Z"}, 400, "invalid_request"),
         ("u", {"code": "x", "codes_count": 3}, 400, "invalid_request"),
         ("u", {"effect": {"kind": "free_freight"}}, 400, "invalid_request"),
     ],
