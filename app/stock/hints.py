@@ -31,6 +31,7 @@ class Hints:
         self._free: dict[int, int] = {}
         self._asked: set[int] = set()
         self._learning = asyncio.Lock()
+        self._next_read: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self.unknown: set[int] = set()
 
@@ -45,7 +46,13 @@ class Hints:
 
     async def learn(self) -> None:
         """Read the unknown pools now, or wait for whoever does. Raises Postgres' errors."""
+        if self._next_read is None:
+            self._next_read = asyncio.create_task(self._read_unknown(), name="stock-hints-learn")
+        await asyncio.shield(self._next_read)
+
+    async def _read_unknown(self) -> None:
         async with self._learning:
+            self._next_read = None  # who finds something unknown from here on waits for the one after
             unknown, self.unknown = self.unknown, set()
             if len(self._free) + len(unknown) > POOLS_MAX:
                 self._free.clear()

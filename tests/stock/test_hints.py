@@ -1,10 +1,13 @@
 """`available` and `max_quantity` of a summary follow the ledger."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import httpx
 
 from app.bootstrap import Services
+from app.stock.hints import Hints
 from tests.rows import put_sku
 from tests.waiting import wait_until
 
@@ -37,3 +40,24 @@ async def test_a_change_elsewhere_shows_within_a_moment(
         return await price(client, 1) == {"available": False, "max_quantity": 0}
 
     await wait_until(is_gone)
+
+
+async def test_all_who_ask_while_the_ledger_is_read_share_the_next_read(database_url: str) -> None:
+    reads = []
+
+    class Counting(asyncpg.Connection):
+        async def fetch(self, *query: Any, **options: Any) -> Any:
+            reads.append(query)
+            return await super().fetch(*query, **options)
+
+    async with asyncpg.create_pool(database_url, min_size=1, connection_class=Counting) as pool:
+        hints = Hints(pool)
+
+        async def ask(asker: int) -> None:
+            for pool_id in range(asker * 10, asker * 10 + 10):
+                assert hints.get(pool_id) is None
+                await hints.learn()
+                assert hints.get(pool_id) == 0
+
+        await asyncio.gather(*(ask(asker) for asker in range(20)))
+    assert len(reads) <= 12
