@@ -28,7 +28,7 @@ VIOLATIONS_FOUND = 1
 def ledger_problems(processes: Processes, apis: Sequence[Server], orders_before: int) -> list[str]:
     """What is wrong, in words; empty when all is well."""
     answered = sum(scrape(api.base_url).answers[CHECKOUT_PATH, 201] for api in apis)
-    ordered = asyncio.run(_count_orders(processes.settings.database_url)) - orders_before
+    ordered = asyncio.run(count_orders(processes.settings.database_url)) - orders_before
     problems = []
     if ordered != answered:
         problems.append(f"{answered} orders were answered with 201, but {ordered} are in the ledger")
@@ -36,7 +36,8 @@ def ledger_problems(processes: Processes, apis: Sequence[Server], orders_before:
     return problems + _audit(processes)
 
 
-async def _count_orders(database_url: str) -> int:
+async def count_orders(database_url: str) -> int:
+    """Of one shop, or parents: what a checkout has made."""
     connection = await asyncpg.connect(database_url)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM orders WHERE parent_id IS NULL"))

@@ -1,16 +1,23 @@
 """The parts of the bench that must be right for its figures to mean anything."""
 
+import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
 from litestar import Litestar
 
+from app.audit.audit import audit_ledger
+from app.catalog.import_file import import_file
 from app.pricing.schemas import CartLine, CheckoutRequest
 from loadtest import echo, goods
 from loadtest.cases import REQUESTS, choose, write_requests
 from loadtest.measure import Sample, median_of
+from loadtest.preload import preload_orders
+from loadtest.prove import count_orders
 from loadtest.report import summarize
 from loadtest.stage import CHECKOUT_PATH, Buyer, Cart, Stage
 
@@ -69,3 +76,25 @@ def test_prepared_requests_are_whole_checkouts_of_every_buyer_and_cart(tmp_path:
     assert {token for token, _ in lines} == {buyer.token for buyer in buyers}
     assert {body.payable_minor for body in bodies} == {cart.payable_minor for cart in carts}
     assert all(token == f"token-{body.address_id}" for (token, _), body in zip(lines, bodies, strict=True))
+
+
+async def audit_now(database_url: str) -> list[str]:
+    """The rules that are broken."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            findings = await audit_ledger(connection, datetime.now(UTC))
+        return [finding.rule for finding in findings if finding.violations]
+    finally:
+        await connection.close()
+
+
+def test_preloaded_orders_are_as_placing_and_paying_would_have_left_them(
+    database_url: str, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.ndjson"
+    goods.write_catalog(catalog, goods.SKUS_MIN)
+    asyncio.run(import_file(database_url, catalog, shop_id="shop-0", report=print))
+    preload_orders(database_url, 600)
+    assert asyncio.run(audit_now(database_url)) == []
+    assert asyncio.run(count_orders(database_url)) == 600
