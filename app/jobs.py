@@ -17,7 +17,6 @@ import redis.asyncio as redis
 import structlog
 from arq import Retry
 from arq.worker import Function, Worker, func
-from redis.exceptions import RedisError
 
 from app.bootstrap import Services
 from app.lib import metrics
@@ -66,7 +65,7 @@ class JobRunner:
             self._worker = self._make_worker(client)
             try:
                 await self._worker.async_run()
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # Redis is away, as a rule; whatever it is, jobs go on after it
                 log.warning("jobs_interrupted", error=repr(error))
             finally:
                 await _close(self._worker, client)

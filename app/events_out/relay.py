@@ -14,11 +14,10 @@ from operator import itemgetter
 
 import redis.asyncio as redis
 import structlog
-from redis.exceptions import RedisError
 
 from app.bootstrap import Services
 from app.lib import metrics
-from app.lib.postgres import ACQUIRE_TIMEOUT_S, TRANSIENT_ERRORS, Connection, Pool
+from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
 
 log = structlog.get_logger()
@@ -35,8 +34,6 @@ POLL_S = 0.2
 LEAD_RETRY_S = 1.0
 # Readers of the outbox itself may be away for a week.
 RETENTION = timedelta(days=7)
-
-INTERRUPTIONS: tuple[type[BaseException], ...] = (RedisError, *TRANSIENT_ERRORS)
 
 
 def stream_key(topic: str) -> str:
@@ -108,7 +105,7 @@ class Relay:
                             await self._lead(connection)
                         finally:
                             await connection.execute(sql.stop_leading)
-            except INTERRUPTIONS as error:
+            except Exception as error:  # Redis or Postgres is away, as a rule
                 log.warning("relay_interrupted", error=repr(error))
             await self._pause(LEAD_RETRY_S)
 

@@ -71,3 +71,18 @@ async def test_an_order_that_is_being_paid_is_left_alone(services: Services, clo
         await paying.execute("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", order_id)
         assert await close_due(services, clock.now(), 10) == 0
     assert await close_due(services, clock.now(), 10) == 1
+
+
+async def test_an_order_that_the_ledger_refuses_to_close_holds_up_no_other(
+    services: Services, clock: OffsetClock
+) -> None:
+    wrong_id = await stock_sku(services.pool, "wrong", on_hand=10)
+    pool_id = await stock_sku(services.pool, "right", on_hand=10)
+    wrong = await place(services, ("wrong", 1))
+    await place(services, ("right", 1))
+    await services.pool.execute("UPDATE stock_pool SET reserved = 0 WHERE pool_id = $1", wrong_id)
+    clock.advance(timedelta(hours=1))
+    assert await close_due(services, clock.now(), 10) == 1
+    assert await read_stock(services.pool, pool_id) == (10, 0)
+    assert await services.pool.fetchval("SELECT status FROM orders WHERE order_id = $1", wrong) == "NOT_PAID"
+    assert await read_stock(services.pool, wrong_id) == (10, 0)
