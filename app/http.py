@@ -29,9 +29,10 @@ from app.events_in import routes as events_in
 from app.flash_sales import routes as flash_sales
 from app.health import routes as health
 from app.lib.clock import Clock
-from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge
+from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge, Unavailable
 from app.lib.garbage import collect_rarely
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.lib.postgres import TRANSIENT_ERRORS
 from app.lib.strict_request import StrictRequest
 from app.orders import routes as orders
 from app.payments import routes as payments
@@ -86,6 +87,7 @@ def create_framework(lifespan: Any) -> Litestar:
             HTTPException: answer_framework_error,
             asyncpg.CharacterNotInRepertoireError: answer_bad_text,
             asyncpg.UntranslatableCharacterError: answer_bad_text,
+            **dict.fromkeys(TRANSIENT_ERRORS, answer_ledger_down),
             Exception: answer_unexpected,
         },
         request_max_body_size=BODY_BYTES_MAX,
@@ -137,6 +139,11 @@ class MethodNotAllowed(AppError):
 
 def answer_bad_text(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
     return answer_problem(InvalidRequest("text must not contain \\u0000"))
+
+
+def answer_ledger_down(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("ledger_down", route=request.scope.get("path"), error=repr(error))
+    return answer_problem(Unavailable("the ledger does not answer", code="ledger_down"))
 
 
 def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

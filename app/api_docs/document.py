@@ -41,23 +41,6 @@ INFO = {
     "description": "Prices a cart, finds the coupons that fit, takes the order, takes the money, "
     "gives it back. Amounts are integers in the currency's minor unit; ids are strings; times are UTC.",
 }
-# In the order in which a buyer meets them, then a shop; a route's tag is the name of its capability.
-TAGS = (
-    "pricing",
-    "coupons",
-    "cart",
-    "addresses",
-    "checkout",
-    "orders",
-    "payments",
-    "refunds",
-    "catalog",
-    "stock",
-    "flash sales",
-    "promotions",
-    "events in",
-    "health",
-)
 ROLES_OF = {"buyer": ("buyer",), "staff": ("op", "merchant"), "op": ("op",), "caller": ()}
 REF = "#/components/schemas/{name}"
 SECURITY_SCHEMES = {
@@ -95,7 +78,6 @@ def document(app: Litestar) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": INFO,
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in TAGS],
         "paths": paths,
         "components": {
             "schemas": {**schemas.components, "Problem": PROBLEM_SCHEMA},

@@ -20,11 +20,12 @@ from app.checkout.ledger import BatchResult, Outcome, place_batch
 from app.checkout.schemas import Checkout
 from app.lib import metrics
 from app.lib.batching import Batcher
-from app.lib.errors import AppError, OutcomeUnknown
+from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.idempotency import Answer
 from app.lib.postgres import TRANSIENT_ERRORS, Pool, transaction
 from app.settings import Settings
 from app.stock.gate import Gate
+from app.stock.scripts import Reservation
 
 log = structlog.get_logger()
 
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 RETRY_FOR_S = 8.0
 RETRY_WAIT_FIRST_S = 0.02
 RETRY_WAIT_MAX_S = 0.5
+# The ledger is away, or too many wait for it.
+SETTLE_ERRORS: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, Unavailable)
 
 
 class Committer:
@@ -98,13 +101,24 @@ class Committer:
         return BatchResult(first.outcomes + second.outcomes, first.facts + second.facts)
 
     async def _settle(self, checkouts: list[Checkout], result: BatchResult) -> None:
+        """What this leaves in flight, because something is down, is swept (app/stock/sweep.py)."""
         settled: dict[str, list[tuple[bytes, bool]]] = defaultdict(list)
+        pools: set[tuple[str, int]] = set()
         for checkout, outcome in zip(checkouts, result.outcomes, strict=True):
-            if isinstance(outcome, OutcomeUnknown):
-                continue  # released by nobody until the ledger has been asked (app/stock/sweep.py)
-            placed = isinstance(outcome, Answer) and outcome.body == checkout.answer_body
-            for part in checkout.held:
-                settled[part.shop_id].append((part.reservation_id, placed))
+            for part in checkout.reservations:
+                placed = _settles_as(checkout, part, outcome)
+                if placed is not None:
+                    settled[part.shop_id].append((part.reservation_id, placed))
+                if placed:
+                    pools.update((part.shop_id, want.pool_id) for want in part.wants)
+        # A commit that was found by its keys has brought no numbers. They must come before the reservation
+        # leaves flight, or the gate would promise too much.
+        untold = pools - {(fact.shop_id, fact.pool_id) for fact in result.facts}
+        try:
+            await self._gate.load(sorted(untold))
+        except SETTLE_ERRORS as error:
+            log.warning("settle_given_up", orders=_order_ids(checkouts), error=repr(error))
+            return
         await self._gate.settle(settled, result.facts)
 
     async def stop(self) -> None:
@@ -112,6 +126,19 @@ class Committer:
         await self.batcher.stop()
         if self._settling:
             await asyncio.wait(self._settling)
+
+
+def _settles_as(checkout: Checkout, part: Reservation, outcome: Outcome) -> bool | None:
+    """How a reservation leaves flight: True placed, False refused, None not by us.
+
+    One that this call does not hold may be in flight for an earlier call with the same key, whose process
+    died before it could settle: once the order is known, it is that order's.
+    """
+    if isinstance(outcome, OutcomeUnknown):
+        return None  # released by nobody until the ledger has been asked
+    if part in checkout.held:
+        return isinstance(outcome, Answer) and outcome.body == checkout.answer_body
+    return True if isinstance(outcome, Answer) else None
 
 
 def _order_ids(checkouts: Sequence[Checkout]) -> list[str]:

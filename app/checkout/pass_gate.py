@@ -37,16 +37,14 @@ class SoldOut:
         """More has come in."""
         self._refused.pop(pool_id, None)
 
-    def check(self, lines: Sequence[PricedLine]) -> None:
-        """Raises OutOfStock for what was refused a moment ago."""
+    def short(self, lines: Sequence[PricedLine]) -> list[str]:
+        """The SKUs of which as much was refused a moment ago."""
         refused = self._refused
-        short = [
+        return [
             line.sku.sku_id
             for line in lines
             if line.pool_id in refused and self._is_known(line.pool_id, line.summary.quantity)
         ]
-        if short:
-            raise OutOfStock(sku_ids=short)
 
     def _is_known(self, pool_id: int, quantity: int) -> bool:
         least, until = self._refused[pool_id]

@@ -3,9 +3,7 @@
 At least once: the cursor moves on after Redis has taken the entries, so a crash between repeats some; each
 carries its `event_id`. Nothing is skipped: the reader stops before the oldest transaction that still runs.
 One relay at a time, by an advisory lock. Within a batch events go out in the order in which they were
-written, which for one aggregate is the order of its versions: both happen under its row lock. Between
-batches that order is lost only by a transaction that wrote before it waited for the aggregate's lock; an
-entry's version tells.
+written, which for one aggregate is the order of its versions: both happen under its row lock.
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ from typing import Generic, TypeVar
 
 from app.lib.errors import Unavailable
 
+# Who has waited for this long is refused before anything is done: during an outage every batch takes seconds,
+# and a full backlog would keep its last buyers for minutes.
+WAIT_MAX_S = 5.0
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -30,13 +34,16 @@ class Batcher(Generic[Item, Result]):
         size_max: int,
         lanes_max: int,
         backlog_max: int,
+        wait_max_s: float = WAIT_MAX_S,
     ) -> None:
         self._run_batch = run_batch
         self.name = name
         self.size_max = size_max
         self.lanes_max = lanes_max
         self.backlog_max = backlog_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self.wait_max_s = wait_max_s
+        # with the moment from which it is too late to begin
+        self._waiting: deque[tuple[Item, asyncio.Future[Result], float]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._wake_up_due = False
         self._stopping = False
@@ -54,7 +61,7 @@ class Batcher(Generic[Item, Result]):
             raise Unavailable("too many requests wait already", code="overloaded")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, loop.time() + self.wait_max_s))
         if not self._wake_up_due and len(self._lanes) < self.lanes_max:
             # At the end of this turn of the loop, so that all that arrived in it share the batch.
             self._wake_up_due = True
@@ -66,11 +73,18 @@ class Batcher(Generic[Item, Result]):
         if self._waiting and len(self._lanes) < self.lanes_max:
             lane = asyncio.create_task(self._run_lane(), name=f"{self.name}-lane")
             self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
 
     async def _run_lane(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self.size_max, len(self._waiting)))]
+        lane = asyncio.current_task()
+        assert lane is not None
+        try:
+            await self._run_batches()
+        finally:
+            # Here, not in a callback: what is submitted in between would find no free lane and wait for ever.
+            self._lanes.discard(lane)
+
+    async def _run_batches(self) -> None:
+        while batch := self._take_batch():
             try:
                 results = await self._run_batch([item for item, _ in batch])
             except Exception as error:
@@ -82,6 +96,17 @@ class Batcher(Generic[Item, Result]):
                     future.set_exception(result)
                 else:
                     future.set_result(result)
+
+    def _take_batch(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        now = asyncio.get_running_loop().time()
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        while self._waiting and len(batch) < self.size_max:
+            item, future, too_late = self._waiting.popleft()
+            if now < too_late:
+                batch.append((item, future))
+            elif not future.done():
+                future.set_exception(Unavailable("too many requests wait already", code="overloaded"))
+        return batch
 
     async def stop(self) -> None:
         """Take nothing more, finish what was taken."""

@@ -31,12 +31,16 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
     asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    # a statement timeout, a shutdown, a crash, a start that is not finished
+    asyncpg.OperatorInterventionError,
+    # too many connections, no memory, a full disk
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # after a failover: still connected to what is a replica now
+    asyncpg.ReadOnlySQLTransactionError,
+    # a migration has changed a table under a prepared statement; it is prepared anew for the next try
+    asyncpg.InvalidCachedStatementError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,

@@ -19,6 +19,7 @@ from app.lib.batching import Batcher
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.lib.valkey import GateDown, Valkey
+from app.stock.keys import flight_key
 from app.stock.scripts import (
     LOAD_LIMITS,
     RELEASE_LIMITS,
@@ -63,6 +64,28 @@ class Gate:
             lanes_max=PIPELINE_LANES_MAX,
             backlog_max=BACKLOG_MAX,
         )
+        self._flights: Batcher[tuple[str, bytes], bool] = Batcher(
+            self._find_in_flight,
+            name="gate-flights",
+            size_max=PIPELINE_SIZE_MAX,
+            lanes_max=PIPELINE_LANES_MAX,
+            backlog_max=BACKLOG_MAX,
+        )
+        # One lane each: after a flush thousands miss the same key, and share one query.
+        self._pools_loader: Batcher[tuple[str, int], None] = Batcher(
+            self._load_pools,
+            name="gate-pools",
+            size_max=PIPELINE_SIZE_MAX,
+            lanes_max=1,
+            backlog_max=BACKLOG_MAX,
+        )
+        self._limits_loader: Batcher[tuple[str, str], None] = Batcher(
+            self._load_limits,
+            name="gate-limits",
+            size_max=PIPELINE_SIZE_MAX,
+            lanes_max=1,
+            backlog_max=BACKLOG_MAX,
+        )
 
     async def reserve(self, reservation: Reservation) -> GateReply:
         """RESERVED, REPEAT, SOLD_OUT, LIMIT or DOWN. Raises Unavailable when too many wait."""
@@ -71,7 +94,7 @@ class Gate:
             if reply.verdict is Verdict.LOAD:
                 await self.load([(reservation.shop_id, want.pool_id) for want in reply.wants])
             elif reply.verdict is Verdict.LOAD_LIMITS:
-                await self._load_limits(reservation.shop_id, reservation.activity_id)
+                await self._limits_loader.submit((reservation.shop_id, reservation.activity_id))
             else:
                 break
             reply = await self._batcher.submit(reservation)
@@ -96,8 +119,33 @@ class Gate:
                 replies.append(reserve_reply(reservation, answer))
         return replies
 
+    async def is_in_flight(self, shop_id: str, reservation_id: bytes) -> bool:
+        """Whether it is reserved and not settled; True when Valkey does not answer. Raises Unavailable."""
+        return await self._flights.submit((shop_id, reservation_id))
+
+    async def _find_in_flight(self, asked: list[tuple[str, bytes]]) -> list[bool]:
+        by_shop: dict[str, list[bytes]] = defaultdict(list)
+        for shop_id, reservation_id in asked:
+            by_shop[shop_id].append(reservation_id)
+        found: set[tuple[str, bytes]] = set()
+        try:
+            for shop_id, ids in by_shop.items():
+                entries = await self._valkey.command("HMGET", flight_key(shop_id), *ids)
+                found.update((shop_id, id_) for id_, entry in zip(ids, entries, strict=True) if entry)
+        except (GateDown, ResponseError):
+            metrics.GATE_FAILURES.inc()
+            return [True] * len(asked)
+        return [each in found for each in asked]
+
     async def load(self, pools: Sequence[tuple[str, int]]) -> None:
-        """Bring (shop, pool) from the ledger; a pool that the ledger does not know is free of nothing."""
+        """Bring (shop, pool) from the ledger; a pool that the ledger does not know is free of nothing.
+
+        Raises Unavailable when too many wait, and Postgres' errors.
+        """
+        await asyncio.gather(*[self._pools_loader.submit(each) for each in pools])
+
+    async def _load_pools(self, asked: list[tuple[str, int]]) -> list[None]:
+        pools = set(asked)
         rows = await self._pool.fetch(sql.read_pools, [pool_id for _, pool_id in pools])
         found = {row["pool_id"]: row for row in rows}
         facts = []
@@ -106,11 +154,14 @@ class Gate:
             free = 0 if row is None or row["closed"] else row["on_hand"] - row["reserved"]
             facts.append(PoolFact(shop_id, pool_id, free, 0 if row is None else row["version"]))
         await self.settle_pools(facts)
+        return [None] * len(asked)
 
-    async def _load_limits(self, shop_id: str, activity_id: str) -> None:
-        rows = await self._pool.fetch(sql.read_limits, shop_id, activity_id)
-        taken = [(row["sku_id"], row["buyer_id"], row["quantity"]) for row in rows]
-        await self._try(LOAD_LIMITS, [load_limits_call(shop_id, activity_id, taken)])
+    async def _load_limits(self, asked: list[tuple[str, str]]) -> list[None]:
+        for shop_id, activity_id in set(asked):
+            rows = await self._pool.fetch(sql.read_limits, shop_id, activity_id)
+            taken = [(row["sku_id"], row["buyer_id"], row["quantity"]) for row in rows]
+            await self._try(LOAD_LIMITS, [load_limits_call(shop_id, activity_id, taken)])
+        return [None] * len(asked)
 
     async def settle_pools(self, facts: Sequence[PoolFact]) -> None:
         """Tell the gate what the ledger now says. A gate that is down is corrected by the reconciler."""
@@ -147,4 +198,5 @@ class Gate:
                 log.warning("gate_script_failed", error=str(reply))
 
     async def stop(self) -> None:
-        await asyncio.shield(self._batcher.stop())
+        for batcher in (self._batcher, self._flights, self._pools_loader, self._limits_loader):
+            await asyncio.shield(batcher.stop())
