@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from app.api_docs.document import TAGS
 from app.api_docs.document import document as build
 from app.api_docs.examples import EXAMPLES
 from app.checkout.schemas import PlacedOrder
@@ -106,7 +105,7 @@ def test_every_call_of_the_contract_is_there(document: dict[str, Any]) -> None:
 def test_every_operation_says_what_it_does_takes_gives_and_refuses(document: dict[str, Any]) -> None:
     for call, operation in operations(document).items():
         assert operation["summary"], call
-        assert operation["tags"][0] in TAGS, call
+        assert len(operation["tags"]) == 1, call
         assert "security" in operation, call
         assert "internal_error" in codes(operation), call
         method, path = call.split()

@@ -8,10 +8,8 @@ import sys
 from datetime import timedelta
 
 import msgspec
-import pytest
 
 from app.audit.audit import audit, audit_ledger
-from app.audit.command import run_audit, run_reconcile
 from app.audit.rules import GATE_RULE, RULES
 from app.bootstrap import Services
 from app.lib.auth import Caller
@@ -199,11 +197,12 @@ async def rushcart(settings: Settings, *arguments: str) -> subprocess.CompletedP
 
 
 async def test_the_command_prints_each_rule_and_fails_when_one_is_broken(
-    services: Services, settings: Settings, capsys: pytest.CaptureFixture[str]
+    services: Services, settings: Settings
 ) -> None:
     pool_id = await stock_sku(services.pool, "a")
-    assert await run_audit(settings, as_json=True) == 0
-    assert len(json.loads(capsys.readouterr().out)) == sum(map(len, RULES.values())) + 1
+    clean = await rushcart(settings, "audit", "--json")
+    assert clean.returncode == 0, clean.stderr
+    assert len(json.loads(clean.stdout)) == sum(map(len, RULES.values())) + 1
 
     await services.pool.execute("UPDATE stock_pool SET on_hand = on_hand + 1")
     broken = await rushcart(settings, "audit")
@@ -211,16 +210,10 @@ async def test_the_command_prints_each_rule_and_fails_when_one_is_broken(
     assert f"stock_movements: {pool_id}: on hand 11 and reserved 0; movements say 10 and 0" in broken.stdout
 
 
-async def test_reconcile_says_what_it_corrected(
-    services: Services, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_reconcile_says_what_it_corrected(services: Services, settings: Settings) -> None:
     pool_id = await stock_sku(services.pool, "a", on_hand=10)
     await services.gate.load([("7", pool_id)])
     await services.redis.hset(pool_key("7", pool_id), "free", 99)
-    assert await run_reconcile(settings) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        f"shop 7, pool {pool_id} free: gate 99, ledger 10",
-        "1 corrected",
-    ]
-    assert await run_reconcile(settings) == 0
-    assert capsys.readouterr().out == "gate and ledger agree\n"
+    first = await rushcart(settings, "reconcile")
+    assert first.stdout.splitlines() == [f"shop 7, pool {pool_id} free: gate 99, ledger 10", "1 corrected"]
+    assert (await rushcart(settings, "reconcile")).stdout == "gate and ledger agree\n"
