@@ -28,8 +28,8 @@ from app.settings import Settings
 from app.stock.gate import Gate
 from app.stock.hints import Hints
 
-# Beside the committer's lanes: two look-ups of keys and two of addresses at a time.
-LOOKUP_CONNECTIONS = 4
+# Beside the committer's lanes: one look-up of keys and one of addresses at a time.
+LOOKUP_CONNECTIONS = 2
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ sql = load("deliver_to")
 
 # As for the look-up of keys: a few milliseconds a batch.
 LOOKUP_SIZE_MAX = 512
-LOOKUP_LANES_MAX = 2
+LOOKUP_LANES_MAX = 1
 BACKLOG_MAX = 8_192
 
 

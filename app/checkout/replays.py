@@ -13,7 +13,7 @@ from app.lib.postgres import TRANSIENT_ERRORS, Pool
 
 # One look-up of 512 keys takes about 2 ms; more at once only make the first of them wait.
 LOOKUP_SIZE_MAX = 512
-LOOKUP_LANES_MAX = 2
+LOOKUP_LANES_MAX = 1
 BACKLOG_MAX = 8_192
 
 

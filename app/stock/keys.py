@@ -12,6 +12,16 @@ def flight_key(shop_id: str) -> str:
     return f"gate:{{{shop_id}}}:flight"
 
 
+def flight_field(reservation_id: bytes) -> str:
+    """Hexadecimal: the scripts' msgpack knows text, not bytes, and people can read it."""
+    return reservation_id.hex()
+
+
+def reservation_of(field: bytes) -> bytes:
+    """The reservation id in a field of the flight."""
+    return bytes.fromhex(field.decode())
+
+
 def pool_prefix(shop_id: str) -> str:
     return f"gate:{{{shop_id}}}:pool:"
 

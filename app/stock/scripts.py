@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.lib.valkey import Argument, Call, Script
-from app.stock.keys import flight_key, limit_field, limits_key, pool_key, pool_prefix
+from app.stock.keys import (
+    flight_field,
+    flight_key,
+    limit_field,
+    limits_key,
+    pool_key,
+    pool_prefix,
+    reservation_of,
+)
 
 RESERVE = Script("stock/reserve")
 SETTLE = Script("stock/settle")
@@ -17,6 +25,8 @@ LOAD_LIMITS = Script("stock/load_limits")
 RELEASE_LIMITS = Script("stock/release_limits")
 CORRECT = Script("stock/correct")
 RECOUNT = Script("stock/recount")
+
+_pack = msgspec.msgpack.Encoder().encode
 
 # In flight without a commit for this long means that its process died: longer than the wait in the backlog
 # and the committer's last try together (app/checkout/commit.py), so that no living order is swept.
@@ -70,40 +80,55 @@ class GateReply(NamedTuple):
     wants: Sequence[Want] = ()
 
 
-def reserve_call(reservation: Reservation) -> Call:
-    shop_id, wants = reservation.shop_id, reservation.wants
-    keys = [flight_key(shop_id), *[pool_key(shop_id, want.pool_id) for want in wants]]
-    arguments: list[Argument] = [
-        reservation.reservation_id,
-        reservation.order_id,
-        FLIGHT_TTL_MS,
-        len(wants),
+RESERVED = GateReply(Verdict.RESERVED)
+
+
+def reserve_call(shop_id: str, reservations: Sequence[Reservation], deadline_ms: int) -> Call:
+    """One call for all reservations of a shop that wait; `deadline_ms` since 1970."""
+    pools: dict[int, int] = {}
+    limits: dict[str, int] = {}
+    asked = []
+    for each in reservations:
+        wants: list[int | str] = []
+        limited: list[int | str] = []
+        for pool_id, sku_id, quantity, buyer_max in each.wants:
+            wants += (pools.setdefault(pool_id, len(pools) + 1), str(pool_id), quantity)
+            if buyer_max:
+                limited += (limit_field(sku_id, each.buyer_id), quantity, buyer_max)
+        index = limits.setdefault(each.activity_id, len(limits) + 1) if limited else 0
+        asked.append((flight_field(each.reservation_id), str(each.order_id), wants, index, limited))
+    keys = [
+        flight_key(shop_id),
+        *[pool_key(shop_id, pool_id) for pool_id in pools],
+        *[limits_key(shop_id, activity_id) for activity_id in limits],
     ]
-    for want in wants:
-        arguments += (want.pool_id, want.quantity)
-    if any(want.buyer_max for want in wants):
-        keys.append(limits_key(shop_id, reservation.activity_id))
-        for want in wants:
-            arguments += (limit_field(want.sku_id, reservation.buyer_id), want.buyer_max)
-    return keys, arguments
+    return keys, [_pack((deadline_ms, len(pools), asked))]
 
 
-def reserve_reply(reservation: Reservation, raw: list[Any]) -> GateReply:
-    verdict = Verdict(raw[0].decode())
-    if verdict in (Verdict.LOAD, Verdict.SOLD_OUT, Verdict.LIMIT):
-        return GateReply(verdict, [reservation.wants[index - 1] for index in raw[1:]])
-    return GateReply(verdict)
+def reserve_replies(reservations: Sequence[Reservation], raw: bytes) -> list[GateReply]:
+    return [
+        _reserve_reply(reservation, answer)
+        for reservation, answer in zip(reservations, msgspec.msgpack.decode(raw), strict=True)
+    ]
+
+
+def _reserve_reply(reservation: Reservation, answer: list[Any]) -> GateReply:
+    verdict = Verdict(answer[0])
+    if verdict in (Verdict.LOAD, Verdict.SOLD_OUT):
+        return GateReply(verdict, [reservation.wants[int(index) - 1] for index in answer[1:]])
+    if verdict is Verdict.LIMIT:
+        limited = [want for want in reservation.wants if want.buyer_max]
+        return GateReply(verdict, [limited[int(index) - 1] for index in answer[1:]])
+    return RESERVED if verdict is Verdict.RESERVED else GateReply(verdict)
 
 
 def settle_call(shop_id: str, facts: Sequence[PoolFact], settled: Sequence[tuple[bytes, bool]] = ()) -> Call:
     """`settled`: reservation ids and whether each was placed."""
     keys = [flight_key(shop_id), *[pool_key(shop_id, fact.pool_id) for fact in facts]]
-    arguments: list[Argument] = [len(facts), pool_prefix(shop_id)]
-    for fact in facts:
-        arguments += (fact.free, fact.version)
-    for reservation_id, placed in settled:
-        arguments += (reservation_id, "placed" if placed else "refused")
-    return keys, arguments
+    numbers = [number for fact in facts for number in (fact.free, fact.version)]
+    placed = [flight_field(reservation_id) for reservation_id, was_placed in settled if was_placed]
+    refused = [flight_field(reservation_id) for reservation_id, was_placed in settled if not was_placed]
+    return keys, [_pack((pool_prefix(shop_id), numbers, placed, refused))]
 
 
 def load_limits_call(shop_id: str, activity_id: str, taken: Sequence[tuple[str, str, int]]) -> Call:
@@ -130,7 +155,7 @@ def recount_call(shop_id: str, pool_ids: Sequence[int]) -> Call:
 
 
 class InFlight(NamedTuple):
-    """A reservation in flight, as `reserve.lua` keeps it. `deadline_ms`: by Valkey's clock, since 1970."""
+    """A reservation in flight, as `reserve.lua` keeps it. `deadline_ms`: since 1970."""
 
     reservation_id: bytes
     order_id: str
@@ -141,10 +166,10 @@ class InFlight(NamedTuple):
     limited: list[tuple[str, int]]
 
 
-def read_in_flight(reservation_id: bytes, entry: bytes) -> InFlight:
+def read_in_flight(field: bytes, entry: bytes) -> InFlight:
     order_id, deadline_ms, pools, _, limited = msgspec.msgpack.decode(entry, type=_ENTRY)
     return InFlight(
-        reservation_id,
+        reservation_of(field),
         order_id,
         int(deadline_ms),
         [(int(pool_id), int(quantity)) for pool_id, quantity in _pairs(pools)],

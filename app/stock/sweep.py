@@ -6,6 +6,7 @@ whatever the ledger has placed is settled as placed.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 
 from app.lib.idempotency import sql as idempotency_sql
@@ -33,14 +34,13 @@ async def read_flight(valkey: Valkey, key: str) -> list[InFlight]:
     """All reservations in flight of one shop. Raises GateDown."""
     entries = await valkey.command("HGETALL", key)
     pairs = entries.items() if isinstance(entries, dict) else zip(entries[::2], entries[1::2], strict=True)
-    return [read_in_flight(reservation_id, entry) for reservation_id, entry in pairs]
+    return [read_in_flight(field, entry) for field, entry in pairs]
 
 
 async def sweep_flight(valkey: Valkey, gate: Gate, pool: Pool) -> int:
     """Settle what is overdue; returns how many. A gate that is down holds nothing to sweep."""
     try:
-        seconds, microseconds = await valkey.command("TIME")
-        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        now_ms = int(time.time() * 1000)
         overdue: dict[str, list[InFlight]] = defaultdict(list)
         for key in await scan_keys(valkey, FLIGHT_PATTERN):
             for entry in await read_flight(valkey, key):

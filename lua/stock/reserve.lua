@@ -1,56 +1,69 @@
--- Reserve one shop's part of an order in the gate: all of it or nothing.
--- Asked twice with the same reservation id, it changes nothing the second time.
+-- Reserve one shop's parts of orders in the gate: each order's part whole or not at all, one after the other.
+-- Asked again with a reservation id that is in flight, it changes nothing for it.
 --
--- KEYS  1: the shop's reservations in flight; 2 .. n+1: one per pool; then, with a purchase limit, the limits
--- ARGV  1: reservation id; 2: order id; 3: how long it may be in flight, ms; 4: n;
---       then per pool: pool id, quantity; then, with a limit, per pool: buyer's field, most a buyer may have
--- returns  {"reserved"} | {"repeat", order id} | {"load", index, ...} (pools without a key)
---        | {"load_limits"} | {"sold_out", index, ...} | {"limit", index, ...}
-local flight, id, order_id, ttl_ms, n = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local limits = KEYS[n + 2]
+-- KEYS  1: the shop's reservations in flight; 2 .. n+1: the pools; then the limits of the activities
+-- ARGV  1 (msgpack): {deadline ms, n, {reservation, ...}}, a reservation being
+--       {id, order id, {pool index, pool id, quantity, ...}, limits index or 0, {field, quantity, most, ...}}
+-- returns  (msgpack) per reservation {"reserved"} | {"repeat", order id} | {"load_limits"}
+--        | {"load" | "sold_out", want, ...} | {"limit", limit, ...}, counting from 1 in its own list
+local flight, call = KEYS[1], cmsgpack.unpack(ARGV[1])
+local deadline_ms, pool_count, asked = call[1], call[2], call[3]
 
-local entry = redis.call('HGET', flight, id)
-if entry then
-  return {'repeat', cmsgpack.unpack(entry)[1]}
-end
+local ids, answers, in_flight, entries = {}, {}, {}, {}
+for i, r in ipairs(asked) do ids[i] = r[1] end
+for i, entry in ipairs(redis.call('HMGET', flight, unpack(ids))) do in_flight[ids[i]] = entry or nil end
 
-local missing, short = {'load'}, {'sold_out'}
-for i = 1, n do
-  local pool = redis.call('HMGET', KEYS[i + 1], 'free', 'flight')
-  if not pool[1] then
-    missing[#missing + 1] = i
-  elseif tonumber(pool[1]) - tonumber(pool[2] or 0) < tonumber(ARGV[4 + 2 * i]) then
-    short[#short + 1] = i
+-- What is left of each pool, and what each buyer has, as this call counts on.
+local available, taken, counts = {}, {}, {}
+local function left(index)
+  if available[index] == nil then
+    local pool = redis.call('HMGET', KEYS[index + 1], 'free', 'flight')
+    available[index] = pool[1] and tonumber(pool[1]) - tonumber(pool[2] or 0) or false
   end
+  return available[index]
 end
-if #missing > 1 then return missing end
-if #short > 1 then return short end
+local function count(index, field)
+  counts[index] = counts[index] or {}
+  local known = counts[index][field] or tonumber(redis.call('HGET', KEYS[pool_count + 1 + index], field) or 0)
+  counts[index][field] = known
+  return known
+end
 
-local limited = {}
-if limits then
-  if redis.call('HEXISTS', limits, '') == 0 then return {'load_limits'} end
-  local over = {'limit'}
-  for i = 1, n do
-    local field, most = ARGV[3 + 2 * n + 2 * i], tonumber(ARGV[4 + 2 * n + 2 * i])
-    local quantity = tonumber(ARGV[4 + 2 * i])
-    if most > 0 then
-      if tonumber(redis.call('HGET', limits, field) or 0) + quantity > most then
-        over[#over + 1] = i
-      end
-      limited[#limited + 1], limited[#limited + 2] = field, quantity
+local function judge(r)
+  if in_flight[r[1]] then return {'repeat', cmsgpack.unpack(in_flight[r[1]])[1]} end
+  local missing, short, over, wants, limits, limited = {'load'}, {'sold_out'}, {'limit'}, r[3], r[4], r[5]
+  for w = 1, #wants, 3 do
+    local free = left(wants[w])
+    if not free then missing[#missing + 1] = (w + 2) / 3
+    elseif free < wants[w + 2] then short[#short + 1] = (w + 2) / 3 end
+  end
+  if #missing > 1 then return missing elseif #short > 1 then return short end
+  if limits > 0 and redis.call('HEXISTS', KEYS[pool_count + 1 + limits], '') == 0 then return {'load_limits'} end
+  for l = 1, #limited, 3 do
+    if count(limits, limited[l]) + limited[l + 1] > limited[l + 2] then over[#over + 1] = (l + 2) / 3 end
+  end
+  return #over > 1 and over or {'reserved'}
+end
+
+for i, r in ipairs(asked) do
+  answers[i] = judge(r)
+  if answers[i][1] == 'reserved' then
+    local pools, limited = {}, {}
+    for w = 1, #r[3], 3 do
+      local index, quantity = r[3][w], r[3][w + 2]
+      available[index], taken[index] = available[index] - quantity, (taken[index] or 0) + quantity
+      pools[#pools + 1], pools[#pools + 2] = r[3][w + 1], quantity
     end
+    for l = 1, #r[5], 3 do
+      counts[r[4]][r[5][l]] = counts[r[4]][r[5][l]] + r[5][l + 1]
+      redis.call('HINCRBY', KEYS[pool_count + 1 + r[4]], r[5][l], r[5][l + 1])
+      limited[#limited + 1], limited[#limited + 2] = r[5][l], r[5][l + 1]
+    end
+    local limits_key = r[4] > 0 and KEYS[pool_count + 1 + r[4]] or ''
+    in_flight[r[1]] = cmsgpack.pack({r[2], deadline_ms, pools, limits_key, limited})
+    entries[#entries + 1], entries[#entries + 2] = r[1], in_flight[r[1]]
   end
-  if #over > 1 then return over end
 end
-
-local pools = {}
-for i = 1, n do
-  local quantity = tonumber(ARGV[4 + 2 * i])
-  redis.call('HINCRBY', KEYS[i + 1], 'flight', quantity)
-  pools[#pools + 1], pools[#pools + 2] = ARGV[3 + 2 * i], quantity
-end
-for i = 1, #limited, 2 do redis.call('HINCRBY', limits, limited[i], limited[i + 1]) end
-local now = redis.call('TIME')
-local deadline_ms = now[1] * 1000 + math.floor(now[2] / 1000) + ttl_ms
-redis.call('HSET', flight, id, cmsgpack.pack({order_id, deadline_ms, pools, limits or '', limited}))
-return {'reserved'}
+for index, quantity in pairs(taken) do redis.call('HINCRBY', KEYS[index + 1], 'flight', quantity) end
+if #entries > 0 then redis.call('HSET', flight, unpack(entries)) end
+return cmsgpack.pack(answers)

@@ -116,11 +116,11 @@ async def test_the_sweep_takes_only_the_overdue_out_of_flight(gate: Gate, servic
     pool_id = await put_sku(services.pool, on_hand=3)
     await gate.reserve(reservation(Want(pool_id, "1001", 2)))
     assert await sweep_flight(services.valkey, gate, services.pool) == 0
-    entry = await services.redis.hget("gate:{7}:flight", b"k" * 16)
+    entry = await services.redis.hget("gate:{7}:flight", (b"k" * 16).hex())
     # Its deadline, moved back: what it looks like FLIGHT_TTL_MS after its process died.
     fields = msgspec.msgpack.decode(entry)
     fields[1] -= FLIGHT_TTL_MS + 1
-    await services.redis.hset("gate:{7}:flight", b"k" * 16, msgspec.msgpack.encode(fields))
+    await services.redis.hset("gate:{7}:flight", (b"k" * 16).hex(), msgspec.msgpack.encode(fields))
     assert await sweep_flight(services.valkey, gate, services.pool) == 1
     assert await pool_state(services, pool_id) == {"free": 3, "version": 1, "flight": 0}
 
