@@ -108,9 +108,8 @@ def _lost_coupon(checkout: Checkout, numbers: Numbers) -> AppError | None:
 
 
 def _take(checkout: Checkout, numbers: Numbers) -> None:
-    reserved_at_once = {line.pool_id for line in checkout.lines if line.reserve_on == "place"}
     for want in _wants(checkout):
-        if want.pool_id in reserved_at_once:
+        if want.reserved_at_once:
             numbers.pools[want.pool_id].taken += want.quantity
         if want.buyer_max:
             numbers.limits[checkout.activity_id, want.sku_id, checkout.buyer_id] += want.quantity

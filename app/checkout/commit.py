@@ -22,7 +22,7 @@ from app.lib import metrics
 from app.lib.batching import Batcher
 from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.idempotency import Answer
-from app.lib.postgres import TRANSIENT_ERRORS, Pool, transaction
+from app.lib.postgres import TRANSIENT_ERRORS, Pool
 from app.settings import Settings
 from app.stock.gate import Gate
 from app.stock.scripts import Reservation
@@ -80,8 +80,7 @@ class Committer:
                 with attempt:
                     if attempt.num > 1:
                         metrics.COMMIT_RETRIES.inc()
-                    async with transaction(self._pool) as connection:
-                        result = await place_batch(connection, checkouts)
+                    result = await place_batch(self._pool, checkouts)
         except TRANSIENT_ERRORS as error:
             log.error("commit_given_up", orders=_order_ids(checkouts), error=repr(error))
             return BatchResult([OutcomeUnknown()] * len(checkouts), [])

@@ -152,7 +152,8 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
 
 
 def _want(line: PricedLine, priced: Priced) -> Want:
-    sku_id, quantity = line.sku.sku_id, line.summary.quantity
-    if priced.flash_sale is None:
-        return Want(line.pool_id, sku_id, quantity)
-    return Want(line.pool_id, sku_id, quantity, priced.flash_sale.items[sku_id].per_buyer_max or 0)
+    sku, quantity = line.sku, line.summary.quantity
+    buyer_max = 0
+    if priced.flash_sale is not None:
+        buyer_max = priced.flash_sale.items[sku.sku_id].per_buyer_max or 0
+    return Want(line.pool_id, sku.sku_id, quantity, buyer_max, sku.reserve_on == "place")

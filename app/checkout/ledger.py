@@ -1,13 +1,17 @@
-"""The one transaction of a batch: take the keys, lock, decide, write.
+"""A batch in the ledger: all of it in one statement, or each checkout decided over locked numbers.
 
-A fixed handful of set-based statements, whatever the batch's size. Locks follow the one global order
-(coupons, limits, stock; each by id), so that batches wait for each other but never in a circle.
+Nearly always everything fits, and one statement that is its own transaction writes keys, orders, lines, stock
+and events: no row stays locked while this process does something else. Where it does not fit (a key that came
+before, too little stock, an ended sale), and for coupons and purchase limits, a transaction takes the keys,
+locks, lets `admit` decide each checkout, and writes those that are placed. Locks follow the one global order
+(keys, coupons, limits, stock; each by id), so that batches wait for each other but never in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import asyncpg
 import msgspec
 
 from app.checkout.admit import CouponState, LimitKey, Numbers, PoolNumbers, admit
@@ -15,13 +19,15 @@ from app.checkout.schemas import Checkout
 from app.lib.errors import AppError, IdempotencyKeyReused
 from app.lib.idempotency import Answer
 from app.lib.idempotency import sql as idempotency_sql
-from app.lib.postgres import Connection
+from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
 from app.stock.scripts import PoolFact
 
 sql = load("checkout")
 
 CREATED = 201
+# A key that is there already; too little stock, or a closed pool.
+DOES_NOT_FIT = frozenset({"idempotency_pkey", "batch_fits"})
 _encode = msgspec.json.Encoder().encode
 Outcome = Answer | AppError
 
@@ -33,25 +39,53 @@ class BatchResult(msgspec.Struct):
     facts: list[PoolFact]
 
 
-async def place_batch(connection: Connection, checkouts: Sequence[Checkout]) -> BatchResult:
-    """Place a batch inside the caller's transaction; the outcomes are true once it has committed."""
-    outcomes = await _take_keys(connection, checkouts)
+async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> BatchResult:
+    """Place a batch. What this returns has been committed."""
+    simple = [each for each in checkouts if not each.coupon_ids and not _has_limits(each)]
+    others = [each for each in checkouts if each.coupon_ids or _has_limits(each)]
+    outcomes: dict[bytes, Outcome] = {}
+    facts: list[PoolFact] = []
+    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        if simple:
+            try:
+                facts = await _write(connection, simple, _sum_wants(simple), simple)
+                outcomes = {each.once.digest: Answer(CREATED, each.answer_body) for each in simple}
+            except asyncpg.IntegrityConstraintViolationError as error:
+                if error.constraint_name not in DOES_NOT_FIT:
+                    raise
+                others = list(checkouts)
+        if others:
+            async with connection.transaction():
+                facts += await _place_each(connection, others, outcomes)
+    return BatchResult([outcomes[each.once.digest] for each in checkouts], facts)
+
+
+async def _place_each(
+    connection: Connection, checkouts: Sequence[Checkout], outcomes: dict[bytes, Outcome]
+) -> list[PoolFact]:
+    """Decide each checkout and write those that are placed, inside the caller's transaction."""
+    outcomes |= await _take_keys(connection, checkouts)
     new = [checkout for checkout in checkouts if checkout.once.digest not in outcomes]
     if not new:
-        return BatchResult([outcomes[checkout.once.digest] for checkout in checkouts], [])
+        return []
     numbers = await _lock(connection, new)
     refusals = admit(new, numbers)
-    placed = []
+    placed = [checkout for checkout, refusal in zip(new, refusals, strict=True) if refusal is None]
     for checkout, refusal in zip(new, refusals, strict=True):
         outcomes[checkout.once.digest] = refusal or Answer(CREATED, checkout.answer_body)
-        if refusal is None:
-            placed.append(checkout)
     if len(placed) < len(new):
         refused = [each.once.digest for each, why in zip(new, refusals, strict=True) if why is not None]
         await connection.execute(sql.release_keys, refused)
+    facts = _facts(new, numbers)
     if placed:
-        await _write(connection, placed, numbers)
-    return BatchResult([outcomes[each.once.digest] for each in checkouts], _facts(new, numbers))
+        changed = await _write(connection, placed, _sum_wants(placed), [])
+        facts = [*changed, *(fact for fact in facts if not numbers.pools[fact.pool_id].taken)]
+        await _write_coupons_and_limits(connection, placed, numbers)
+    return facts
+
+
+def _has_limits(checkout: Checkout) -> bool:
+    return any(want.buyer_max for part in checkout.reservations for want in part.wants)
 
 
 async def _take_keys(connection: Connection, checkouts: Sequence[Checkout]) -> dict[bytes, Outcome]:
@@ -114,15 +148,53 @@ def _limit_keys(checkouts: Sequence[Checkout]) -> list[LimitKey]:
     )
 
 
-async def _write(connection: Connection, placed: Sequence[Checkout], numbers: Numbers) -> None:
-    taken = [(pool_id, pool.taken) for pool_id, pool in numbers.pools.items() if pool.taken]
-    await connection.execute(
+class PoolWants(msgspec.Struct):
+    """Of one pool: units that must be free, and those of them that are reserved at once."""
+
+    shop_id: str
+    wanted: int = 0
+    taken: int = 0
+
+
+def _sum_wants(checkouts: Sequence[Checkout]) -> dict[int, PoolWants]:
+    wants: dict[int, PoolWants] = {}
+    for each in checkouts:
+        for part in each.reservations:
+            for want in part.wants:
+                pool = wants.get(want.pool_id)
+                if pool is None:
+                    pool = wants[want.pool_id] = PoolWants(part.shop_id)
+                pool.wanted += want.quantity
+                if want.reserved_at_once:
+                    pool.taken += want.quantity
+    return wants
+
+
+async def _write(
+    connection: Connection,
+    placed: Sequence[Checkout],
+    wants: dict[int, PoolWants],
+    new_keys: Sequence[Checkout],
+) -> list[PoolFact]:
+    """Raises UniqueViolationError or CheckViolationError with a constraint of DOES_NOT_FIT."""
+    rows = await connection.fetch(
         sql.write_orders,
         _encode([order for each in placed for order in (each.root, *each.children)]).decode(),
         _encode([line for each in placed for line in each.lines]).decode(),
-        [pool_id for pool_id, _ in taken],
-        [quantity for _, quantity in taken],
+        list(wants),
+        [pool.wanted for pool in wants.values()],
+        [pool.taken for pool in wants.values()],
+        [each.once.digest for each in new_keys],
+        [each.once.caller_id for each in new_keys],
+        [each.once.request_hash for each in new_keys],
+        [each.answer_body for each in new_keys],
     )
+    return [PoolFact(wants[pool_id].shop_id, pool_id, free, version) for pool_id, free, version in rows]
+
+
+async def _write_coupons_and_limits(
+    connection: Connection, placed: Sequence[Checkout], numbers: Numbers
+) -> None:
     if coupons := [(coupon_id, each.root.order_id) for each in placed for coupon_id in each.coupon_ids]:
         await connection.execute(sql.lock_coupons_to_orders, *map(list, zip(*coupons, strict=True)))
     if limits := _limit_keys(placed):
@@ -131,16 +203,11 @@ async def _write(connection: Connection, placed: Sequence[Checkout], numbers: Nu
 
 
 def _facts(checkouts: Sequence[Checkout], numbers: Numbers) -> list[PoolFact]:
-    """What the ledger says of every touched pool once this transaction has committed."""
+    """What the locked pools hold before the write; those that this batch takes from are told by the write."""
     shop_of = {
         want.pool_id: part.shop_id for each in checkouts for part in each.reservations for want in part.wants
     }
     return [
-        PoolFact(
-            shop_of[pool_id],
-            pool_id,
-            0 if pool.closed else pool.free,
-            pool.version + (1 if pool.taken else 0),
-        )
+        PoolFact(shop_of[pool_id], pool_id, 0 if pool.closed else pool.free, pool.version)
         for pool_id, pool in numbers.pools.items()
     ]

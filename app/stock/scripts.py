@@ -40,6 +40,8 @@ class Want(NamedTuple):
     sku_id: str
     quantity: int
     buyer_max: int = 0
+    # False where stock is reserved only when the order is paid: it must be there, but is not taken
+    reserved_at_once: bool = True
 
 
 class Reservation(NamedTuple):
@@ -91,7 +93,7 @@ def reserve_call(shop_id: str, reservations: Sequence[Reservation], deadline_ms:
     for each in reservations:
         wants: list[int | str] = []
         limited: list[int | str] = []
-        for pool_id, sku_id, quantity, buyer_max in each.wants:
+        for pool_id, sku_id, quantity, buyer_max, _ in each.wants:
             wants += (pools.setdefault(pool_id, len(pools) + 1), str(pool_id), quantity)
             if buyer_max:
                 limited += (limit_field(sku_id, each.buyer_id), quantity, buyer_max)

@@ -33,10 +33,31 @@ ORDER BY activity_id, sku_id, buyer_id FOR UPDATE;
 SELECT pool_id, on_hand, reserved, version, closed FROM stock_pool
 WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
 
--- name: write_orders!
--- All rows of a batch at once: orders with what must be paid, lines, stock with its movements, events.
--- $1 and $2 are JSON arrays of OrderDraft and LineDraft; $3 and $4 what each pool loses.
-WITH orders_in AS MATERIALIZED (
+-- name: write_orders<!
+-- All rows of a batch at once, or none: keys, orders with what must be paid, lines, stock with its movements,
+-- events. $1 and $2 are JSON arrays of OrderDraft and LineDraft; $3 to $5 the pools, what is wanted of each and
+-- what is reserved of it; $6 to $9 the keys, none where they are held already. Returns the pools as they are now.
+-- The keys come before the pools, and these in order of their ids, as everywhere.
+WITH keys AS (
+    INSERT INTO idempotency (digest, call, caller_id, request_hash, status, response)
+    SELECT digest, 'checkout/entries', caller_id, request_hash, 201, response
+    FROM unnest($6::bytea[], $7::text[], $8::bytea[], $9::bytea[]) AS k (digest, caller_id, request_hash, response)
+    ORDER BY digest
+    RETURNING digest
+), wanted AS (
+    SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS w (pool_id, wanted, taken)
+), locked AS MATERIALIZED (
+    SELECT pool_id, on_hand - reserved AS free, closed FROM stock_pool
+    WHERE pool_id = ANY($3::bigint[]) AND (SELECT count(*) FROM keys) >= 0
+    ORDER BY pool_id FOR UPDATE
+), fitting AS MATERIALIZED (
+    SELECT must_fit(count(*) = cardinality($3::bigint[]) AND bool_and(NOT closed AND free >= wanted)) AS fits
+    FROM locked JOIN wanted USING (pool_id)
+), reserved AS (
+    UPDATE stock_pool AS p SET reserved = reserved + taken, version = version + 1
+    FROM wanted AS w, fitting WHERE p.pool_id = w.pool_id AND fits
+    RETURNING p.pool_id, p.on_hand - p.reserved AS free, p.version
+), orders_in AS MATERIALIZED (
     SELECT * FROM json_to_recordset($1::json) AS o (order_id bigint, parent_id bigint, buyer_id text,
         shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
         coupon_discount_minor bigint, payable_minor bigint, mode text, activity_id text, address jsonb,
@@ -64,12 +85,11 @@ WITH orders_in AS MATERIALIZED (
 ), moved AS (
     INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
     SELECT pool_id, 'reserve', 0, quantity, order_id FROM lines WHERE reserve_on = 'place'
-), reserved AS (
-    UPDATE stock_pool SET reserved = reserved + taken, version = version + 1
-    FROM unnest($3::bigint[], $4::bigint[]) AS t (id, taken) WHERE pool_id = id
+), told AS (
+    INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
+    SELECT 'order.placed', order_id, 1, event FROM orders_in WHERE event IS NOT NULL
 )
-INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
-SELECT 'order.placed', order_id, 1, event FROM orders_in WHERE event IS NOT NULL;
+SELECT pool_id, free, version FROM reserved;
 
 -- name: lock_coupons_to_orders!
 UPDATE coupon SET status = 'locked', order_id = taken_by
