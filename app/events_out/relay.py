@@ -1,16 +1,16 @@
-"""The relay: exports the outbox to Redis Streams, one stream a topic (`events:order.placed`, …).
+"""The relay: numbers what was committed to the outbox, and exports it to Redis Streams, one a topic.
 
 At least once: the cursor moves on after Redis has taken the entries, so a crash between repeats some; each
-carries its `event_id`. Nothing is skipped: the reader stops before the oldest transaction that still runs.
-One relay at a time, by an advisory lock. Within a batch events go out in the order in which they were
-written, which for one aggregate is the order of its versions: both happen under its row lock.
+carries its `event_id`. Nothing is skipped and one aggregate's events stay in order: the one relay (by an
+advisory lock) gives each event its position only once it is there to be seen, in the order of writing, which
+for one aggregate is the order of its versions, since both happen under its row lock. Any reader of the outbox
+can follow the positions.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from operator import itemgetter
 
 import redis.asyncio as redis
 import structlog
@@ -42,11 +42,12 @@ def stream_key(topic: str) -> str:
 
 async def export_batch(connection: Connection, client: redis.Redis) -> int:
     """Export the next events; returns how many. Raises RedisError or a Postgres error; nothing is lost."""
+    await connection.fetch(sql.number_new, BATCH_MAX)
     rows = await connection.fetch(sql.read_unexported, READER, BATCH_MAX)
     if not rows:
         return 0
     async with client.pipeline(transaction=False) as pipeline:
-        for row in sorted(rows, key=itemgetter("event_id")):
+        for row in rows:
             entry: dict[str | bytes, str | int] = {
                 "event_id": row["event_id"],
                 "aggregate_id": row["aggregate_id"],
@@ -56,7 +57,7 @@ async def export_batch(connection: Connection, client: redis.Redis) -> int:
             }
             pipeline.xadd(stream_key(row["topic"]), entry, maxlen=STREAM_LENGTH_MAX, approximate=True)  # type: ignore[arg-type]
         await pipeline.execute()
-    await connection.execute(sql.move_reader, READER, rows[-1]["transaction_id"], rows[-1]["event_id"])
+    await connection.execute(sql.move_reader, READER, rows[-1]["position"])
     return len(rows)
 
 

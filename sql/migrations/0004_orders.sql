@@ -4,6 +4,15 @@
 -- key would cost a look-up and a lock a row, and `rushcart audit` checks that no orphan exists
 -- (docs/adr/0003-no-foreign-keys-on-the-hot-path.md).
 
+-- Ends a statement where something that was only hoped for does not hold (sql/queries/checkout.sql).
+CREATE FUNCTION must_fit(fits boolean) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF NOT fits THEN
+        RAISE EXCEPTION 'the batch does not fit' USING ERRCODE = 'check_violation', CONSTRAINT = 'batch_fits';
+    END IF;
+    RETURN true;
+END $$;
+
 -- Only effects are kept: a refused call leaves no row here.
 CREATE TABLE idempotency (
     digest       bytea PRIMARY KEY,         -- 16 bytes of (call, caller, key): app/lib/idempotency.py

@@ -2,23 +2,25 @@
 -- Events out (written in the commit they tell of) and in (stored once, then applied), and who makes ids.
 
 CREATE TABLE outbox (
-    event_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    -- ids are drawn before the commit, so a smaller one may appear later: readers go by transaction
-    -- and stop before the oldest one that is still running
-    transaction_id    xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    -- drawn when the event is written: within one aggregate in order, since its row is locked; between
+    -- aggregates a smaller one may commit later
+    event_id          bigint GENERATED ALWAYS AS IDENTITY,
+    -- given by the relay to what it finds committed: readers follow it and can skip nothing
+    position          bigint,
     topic             text NOT NULL,
     aggregate_id      bigint NOT NULL,
     aggregate_version integer NOT NULL,
     payload           jsonb NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX outbox_order ON outbox (transaction_id, event_id);
+CREATE UNIQUE INDEX outbox_new ON outbox (event_id) WHERE position IS NULL;
+CREATE UNIQUE INDEX outbox_position ON outbox (position) WHERE position IS NOT NULL;
+CREATE SEQUENCE outbox_positions OWNED BY outbox.position;
 
 -- How far each reader has come.
 CREATE TABLE outbox_cursor (
-    reader         text PRIMARY KEY,
-    transaction_id xid8 NOT NULL DEFAULT '0',
-    event_id       bigint NOT NULL DEFAULT 0
+    reader   text PRIMARY KEY,
+    position bigint NOT NULL DEFAULT 0
 );
 INSERT INTO outbox_cursor (reader) VALUES ('redis_streams');
 

@@ -317,6 +317,6 @@ LIMIT 1000;
 -- Events are exported. Their time is the database's, whatever the clock of the one who asks.
 SELECT o.event_id::text AS id, format('%s of %s waits since %s', o.topic, o.aggregate_id, o.created_at) AS why
 FROM outbox_cursor AS c, outbox AS o
-WHERE c.reader = 'redis_streams' AND (o.transaction_id, o.event_id) > (c.transaction_id, c.event_id)
+WHERE c.reader = 'redis_streams' AND (o.position IS NULL OR o.position > c.position)
   AND o.created_at < $1 AND o.created_at < now() - interval '30 seconds'
 LIMIT 1000;
