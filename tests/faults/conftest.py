@@ -14,10 +14,16 @@ OpenSale = Callable[[int], Awaitable[Sale]]
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+@pytest.fixture(scope="package")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with open_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
+
+
+@pytest.fixture
+async def stack(installation: Stack) -> AsyncIterator[Stack]:
+    yield installation
+    await installation.restore()
 
 
 @pytest.fixture

@@ -65,11 +65,13 @@ class Buyer:
 
 
 class Rush:
-    """`run` lets all buyers loose at once and returns when each has an outcome."""
+    """`run` lets all buyers loose and returns when each has an outcome."""
 
-    def __init__(self, settings: Settings, sale: Sale, buyers: int) -> None:
+    def __init__(self, settings: Settings, sale: Sale, buyers: int, *, at_once: int | None = None) -> None:
+        """`at_once`: so many of them at a time, so that the sale lasts and has a middle; by default all."""
         self._settings = settings
         self.sale = sale
+        self._at_once = asyncio.Semaphore(at_once or buyers)
         self.buyers = [Buyer(f"{sale.activity_id}-{n}", f"rush-{n}") for n in range(buyers)]
 
     @property
@@ -89,6 +91,10 @@ class Rush:
         await asyncio.gather(*[self._buy(buyer) for buyer in self.buyers if not buyer.order_ids])
 
     async def _buy(self, buyer: Buyer, hang_up: bool = False) -> None:
+        async with self._at_once:
+            await self._try_until_told(buyer, hang_up)
+
+    async def _try_until_told(self, buyer: Buyer, hang_up: bool) -> None:
         request = self._request(buyer)
         for _ in range(TRIES_MAX):
             told = await (self._send_and_leave(request) if hang_up else self._ask(request))

@@ -16,6 +16,8 @@ from tests.waiting import wait_until
 
 # "In the middle": so many orders are in the ledger, and the other buyers are on their way.
 MIDDLE = 20
+# Buyers at a time where the sale must last until the strike; one commit's worth and more are under way.
+AT_ONCE = 64
 # A rush of 2,000 needs about a second until its first orders are in the ledger.
 MIDDLE_LIMIT_S = 30.0
 RESERVED = "SELECT reserved FROM stock_pool WHERE pool_id = $1"
@@ -34,7 +36,7 @@ async def rush_and_strike(rush: Rush, database_url: str, strike: Callable[[], No
         async def in_the_middle() -> bool:
             return bool(await connection.fetchval(RESERVED, rush.sale.pool_id) >= MIDDLE)
 
-        await wait_until(in_the_middle, MIDDLE_LIMIT_S)
+        await wait_until(in_the_middle, MIDDLE_LIMIT_S, poll_s=0.001)
         answered_when_struck = rush.answered
         strike()
         connection.terminate()
