@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from app.addresses.check import check_blocklist, check_form
+from app.addresses.check import check_blocklist, check_form, phone_digits
 from app.addresses.schemas import ADDRESSES_PER_BUYER_MAX, AddressSnapshot, UpsertAddress
 from app.lib.errors import Conflict, NotFound
 from app.lib.ids import IdMaker, parse_id
@@ -28,7 +28,7 @@ async def upsert_address(
     await check_blocklist(pool, buyer_id, address)
     content = (
         *(address.name, address.phone, address.country, address.region),
-        *(address.city, address.street, address.postcode, now),
+        *(address.city, address.street, address.postcode, phone_digits(address.phone), now),
     )
     if address.address_id is None:
         address_id = ids.next()

@@ -102,17 +102,17 @@ class Committer:
     async def _settle(self, checkouts: list[Checkout], result: BatchResult) -> None:
         """What this leaves in flight, because something is down, is swept (app/stock/sweep.py)."""
         settled: dict[str, list[tuple[bytes, bool]]] = defaultdict(list)
-        pools: set[tuple[str, int]] = set()
+        told = {fact.pool_id for fact in result.facts}
+        untold: set[tuple[str, int]] = set()
         for checkout, outcome in zip(checkouts, result.outcomes, strict=True):
             for part in checkout.reservations:
                 placed = _settles_as(checkout, part, outcome)
                 if placed is not None:
                     settled[part.shop_id].append((part.reservation_id, placed))
                 if placed:
-                    pools.update((part.shop_id, want.pool_id) for want in part.wants)
+                    untold.update([(part.shop_id, w.pool_id) for w in part.wants if w.pool_id not in told])
         # A commit that was found by its keys has brought no numbers. They must come before the reservation
         # leaves flight, or the gate would promise too much.
-        untold = pools - {(fact.shop_id, fact.pool_id) for fact in result.facts}
         try:
             await self._gate.load(sorted(untold))
         except SETTLE_ERRORS as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncpg
 
-from app.addresses.check import phone_digits
 from app.addresses.errors import AddressBlocked, AddressInvalid
 from app.addresses.schemas import AddressSnapshot
 from app.lib.batching import Batcher
@@ -43,44 +42,16 @@ class DeliverTo:
     async def _load_many(self, asked: list[tuple[str, int]]) -> list[AddressSnapshot | AppError]:
         try:
             rows = await self._pool.fetch(sql.read_addresses, [address_id for _, address_id in asked])
-            found = {(row["buyer_id"], row["address_id"]): _snapshot(row) for row in rows}
-            blocked = await self._read_blocks(found)
         except TRANSIENT_ERRORS:
             return [Unavailable("the ledger does not answer", code="ledger_down")] * len(asked)
-        return [
-            _judge(buyer_id, found.get((buyer_id, address_id)), blocked) for buyer_id, address_id in asked
-        ]
-
-    async def _read_blocks(self, found: dict[tuple[str, int], AddressSnapshot]) -> set[Block]:
-        blocks = {block for (buyer_id, _), each in found.items() for block in _blocks_of(buyer_id, each)}
-        if not blocks:
-            return set()
-        rows = await self._pool.fetch(sql.read_blocks, *map(list, zip(*blocks, strict=True)))
-        return {(row["kind"], row["value"]) for row in rows}
+        found = {(row[0], row[1]): _judge(row) for row in rows}
+        return [found.get(each) or _unknown() for each in asked]
 
 
-# (kind, value) of the blocklist
-Block = tuple[str, str]
+def _judge(row: asyncpg.Record) -> AddressSnapshot | AppError:
+    _, address_id, *rest, blocked = row
+    return AddressBlocked() if blocked else AddressSnapshot(str(address_id), *rest)
 
 
-def _snapshot(row: asyncpg.Record) -> AddressSnapshot:
-    _, address_id, *rest = row
-    return AddressSnapshot(str(address_id), *rest)
-
-
-def _blocks_of(buyer_id: str, address: AddressSnapshot) -> tuple[Block, ...]:
-    """The entries that would block this buyer or this address."""
-    return (
-        ("buyer", buyer_id),
-        ("phone", phone_digits(address.phone)),
-        ("region", address.region),
-        ("region", address.country),
-    )
-
-
-def _judge(buyer_id: str, address: AddressSnapshot | None, blocked: set[Block]) -> AddressSnapshot | AppError:
-    if address is None:
-        return AddressInvalid("the order needs one of the buyer's addresses", field="address_id")
-    if blocked and not blocked.isdisjoint(_blocks_of(buyer_id, address)):
-        return AddressBlocked()
-    return address
+def _unknown() -> AddressInvalid:
+    return AddressInvalid("the order needs one of the buyer's addresses", field="address_id")

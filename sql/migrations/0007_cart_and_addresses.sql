@@ -19,6 +19,8 @@ CREATE TABLE address (
     city       text NOT NULL,
     street     text NOT NULL,
     postcode   text NOT NULL DEFAULT '',
+    -- the national number, by which the blocklist knows a phone (app/addresses/check.py)
+    phone_digits text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );

@@ -2,15 +2,16 @@
 -- Keep a new address; no row when the buyer has as many as may be. (Two calls at once may pass the limit by
 -- one: it bounds the list, it is not a promise.)
 INSERT INTO address (address_id, buyer_id, name, phone, country, region, city, street, postcode,
-                     created_at, updated_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10
-WHERE (SELECT count(*) FROM address WHERE buyer_id = $2) < $11
+                     phone_digits, created_at, updated_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11
+WHERE (SELECT count(*) FROM address WHERE buyer_id = $2) < $12
 RETURNING address_id;
 
 -- name: update_address<!
 -- Change an address of the buyer; no row when it is nobody's or somebody else's.
 UPDATE address
-SET name = $3, phone = $4, country = $5, region = $6, city = $7, street = $8, postcode = $9, updated_at = $10
+SET name = $3, phone = $4, country = $5, region = $6, city = $7, street = $8, postcode = $9, phone_digits = $10,
+    updated_at = $11
 WHERE address_id = $1 AND buyer_id = $2
 RETURNING address_id;
 
