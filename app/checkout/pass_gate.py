@@ -37,14 +37,16 @@ class SoldOut:
         """More has come in."""
         self._refused.pop(pool_id, None)
 
-    def short(self, lines: Sequence[PricedLine]) -> list[str]:
-        """The SKUs of which as much was refused a moment ago."""
+    def check(self, lines: Sequence[PricedLine]) -> None:
+        """Raises OutOfStock for what was gone a moment ago."""
         refused = self._refused
-        return [
+        short = [
             line.sku.sku_id
             for line in lines
             if line.pool_id in refused and self._is_known(line.pool_id, line.summary.quantity)
         ]
+        if short:
+            raise OutOfStock(sku_ids=short)
 
     def _is_known(self, pool_id: int, quantity: int) -> bool:
         least, until = self._refused[pool_id]
@@ -61,7 +63,7 @@ async def pass_gate(gate: Gate, sold_out: SoldOut, checkout: Checkout) -> None:
             reply = await gate.reserve(reservation)
             if reply.verdict is Verdict.RESERVED:
                 checkout.held.append(reservation)
-            elif reply.verdict in (Verdict.SOLD_OUT, Verdict.LIMIT):
+            elif reply.verdict in (Verdict.SOLD_OUT, Verdict.GONE, Verdict.LIMIT):
                 raise refusal(sold_out, reply)
             # REPEAT: the same key is in flight already. DOWN: the ledger decides alone.
     except BaseException:
@@ -75,8 +77,9 @@ def refusal(sold_out: SoldOut, reply: GateReply) -> OutOfStock | PurchaseLimitEx
             sku_ids=[want.sku_id for want in reply.wants],
             per_buyer_max=min(want.buyer_max for want in reply.wants),
         )
-    for want in reply.wants:
-        sold_out.remember(want.pool_id, want.quantity)
+    if reply.verdict is Verdict.GONE:  # else a key in flight may ask again, and is to get its order
+        for want in reply.wants:
+            sold_out.remember(want.pool_id, want.quantity)
     return OutOfStock(sku_ids=[want.sku_id for want in reply.wants])
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.checkout.draft import draft_checkout
-from app.checkout.errors import OutOfStock, PriceChanged
+from app.checkout.errors import PriceChanged
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
@@ -45,7 +45,7 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
     try:
         priced = await price_cart(services, once.caller_id, body)
         check_price(body, priced)
-        await _refuse_sold_out(services, once, priced)
+        placing.sold_out.check(priced.lines)
         checkout = await _draft(services, once, body, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)
     except Unavailable:
@@ -64,16 +64,6 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
     if checkout.coupon_ids:
         await services.coupons.forget([once.caller_id])
     return answer
-
-
-async def _refuse_sold_out(services: Services, once: Once, priced: Priced) -> None:
-    """By what is remembered; but a key whose first call is under way elsewhere may yet get its order.
-
-    An order's first shop is reserved first (app/checkout/draft.py), so it is the one to ask for.
-    """
-    short = services.placing.sold_out.short(priced.lines)
-    if short and not await services.gate.is_in_flight(priced.lines[0].sku.shop_id, once.digest):
-        raise OutOfStock(sku_ids=short)
 
 
 def check_price(body: CheckoutRequest, priced: Priced) -> None:

@@ -21,7 +21,6 @@ from app.lib.batching import Batcher
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.lib.valkey import GateDown, Valkey
-from app.stock.keys import flight_field, flight_key
 from app.stock.scripts import (
     FLIGHT_TTL_MS,
     LOAD_LIMITS,
@@ -67,13 +66,6 @@ class Gate:
             lanes_max=PIPELINE_LANES_MAX,
             backlog_max=BACKLOG_MAX,
         )
-        self._flights: Batcher[tuple[str, bytes], bool] = Batcher(
-            self._find_in_flight,
-            name="gate-flights",
-            size_max=PIPELINE_SIZE_MAX,
-            lanes_max=PIPELINE_LANES_MAX,
-            backlog_max=BACKLOG_MAX,
-        )
         # One lane each: after a flush thousands miss the same key, and share one query.
         self._pools_loader: Batcher[tuple[str, int], None] = Batcher(
             self._load_pools,
@@ -91,7 +83,7 @@ class Gate:
         )
 
     async def reserve(self, reservation: Reservation) -> GateReply:
-        """RESERVED, REPEAT, SOLD_OUT, LIMIT or DOWN. Raises Unavailable when too many wait."""
+        """RESERVED, REPEAT, SOLD_OUT, GONE, LIMIT or DOWN. Raises Unavailable when too many wait."""
         reply = await self._batcher.submit(reservation)
         for _ in range(LOADS_MAX):
             if reply.verdict is Verdict.LOAD:
@@ -127,25 +119,6 @@ class Gate:
             for number, reply in zip(numbers, reserve_replies(part, answer), strict=True):
                 replies[number] = reply
         return replies
-
-    async def is_in_flight(self, shop_id: str, reservation_id: bytes) -> bool:
-        """Whether it is reserved and not settled; True when Valkey does not answer. Raises Unavailable."""
-        return await self._flights.submit((shop_id, reservation_id))
-
-    async def _find_in_flight(self, asked: list[tuple[str, bytes]]) -> list[bool]:
-        by_shop: dict[str, list[bytes]] = defaultdict(list)
-        for shop_id, reservation_id in asked:
-            by_shop[shop_id].append(reservation_id)
-        found: set[tuple[str, bytes]] = set()
-        try:
-            for shop_id, ids in by_shop.items():
-                fields = map(flight_field, ids)
-                entries = await self._valkey.command("HMGET", flight_key(shop_id), *fields)
-                found.update((shop_id, id_) for id_, entry in zip(ids, entries, strict=True) if entry)
-        except (GateDown, ResponseError):
-            metrics.GATE_FAILURES.inc()
-            return [True] * len(asked)
-        return [each in found for each in asked]
 
     async def load(self, pools: Sequence[tuple[str, int]]) -> None:
         """Bring (shop, pool) from the ledger; a pool that the ledger does not know is free of nothing.
@@ -208,5 +181,5 @@ class Gate:
                 log.warning("gate_script_failed", error=str(reply))
 
     async def stop(self) -> None:
-        for batcher in (self._batcher, self._flights, self._pools_loader, self._limits_loader):
+        for batcher in (self._batcher, self._pools_loader, self._limits_loader):
             await asyncio.shield(batcher.stop())

@@ -72,6 +72,7 @@ class Verdict(Enum):
     LOAD = "load"  # some pools are not in the gate
     LOAD_LIMITS = "load_limits"
     SOLD_OUT = "sold_out"
+    GONE = "gone"  # sold out, and nothing of it is in flight that could come back
     LIMIT = "limit"
     DOWN = "down"  # Valkey did not answer: the ledger decides alone
 
@@ -116,7 +117,7 @@ def reserve_replies(reservations: Sequence[Reservation], raw: bytes) -> list[Gat
 
 def _reserve_reply(reservation: Reservation, answer: list[Any]) -> GateReply:
     verdict = Verdict(answer[0])
-    if verdict in (Verdict.LOAD, Verdict.SOLD_OUT):
+    if verdict in (Verdict.LOAD, Verdict.SOLD_OUT, Verdict.GONE):
         return GateReply(verdict, [reservation.wants[int(index) - 1] for index in answer[1:]])
     if verdict is Verdict.LIMIT:
         limited = [want for want in reservation.wants if want.buyer_max]

@@ -5,7 +5,8 @@
 -- ARGV  1 (msgpack): {deadline ms, n, {reservation, ...}}, a reservation being
 --       {id, order id, {pool index, pool id, quantity, ...}, limits index or 0, {field, quantity, most, ...}}
 -- returns  (msgpack) per reservation {"reserved"} | {"repeat", order id} | {"load_limits"}
---        | {"load" | "sold_out", want, ...} | {"limit", limit, ...}, counting from 1 in its own list
+--        | {"load" | "sold_out" | "gone", want, ...} | {"limit", limit, ...}, counting from 1 in its own list;
+--       gone: sold out, and nothing of it is in flight that could come back
 local flight, call = KEYS[1], cmsgpack.unpack(ARGV[1])
 local deadline_ms, pool_count, asked = call[1], call[2], call[3]
 
@@ -14,11 +15,12 @@ for i, r in ipairs(asked) do ids[i] = r[1] end
 for i, entry in ipairs(redis.call('HMGET', flight, unpack(ids))) do in_flight[ids[i]] = entry or nil end
 
 -- What is left of each pool, and what each buyer has, as this call counts on.
-local available, taken, counts = {}, {}, {}
+local available, in_flight_of, taken, counts = {}, {}, {}, {}
 local function left(index)
   if available[index] == nil then
     local pool = redis.call('HMGET', KEYS[index + 1], 'free', 'flight')
-    available[index] = pool[1] and tonumber(pool[1]) - tonumber(pool[2] or 0) or false
+    in_flight_of[index] = tonumber(pool[2] or 0)
+    available[index] = pool[1] and tonumber(pool[1]) - in_flight_of[index] or false
   end
   return available[index]
 end
@@ -31,11 +33,14 @@ end
 
 local function judge(r)
   if in_flight[r[1]] then return {'repeat', cmsgpack.unpack(in_flight[r[1]])[1]} end
-  local missing, short, over, wants, limits, limited = {'load'}, {'sold_out'}, {'limit'}, r[3], r[4], r[5]
+  local missing, short, over, wants, limits, limited = {'load'}, {'gone'}, {'limit'}, r[3], r[4], r[5]
   for w = 1, #wants, 3 do
     local free = left(wants[w])
     if not free then missing[#missing + 1] = (w + 2) / 3
-    elseif free < wants[w + 2] then short[#short + 1] = (w + 2) / 3 end
+    elseif free < wants[w + 2] then
+      short[#short + 1] = (w + 2) / 3
+      if in_flight_of[wants[w]] > 0 or taken[wants[w]] then short[1] = 'sold_out' end
+    end
   end
   if #missing > 1 then return missing elseif #short > 1 then return short end
   if limits > 0 and redis.call('HEXISTS', KEYS[pool_count + 1 + limits], '') == 0 then return {'load_limits'} end

@@ -46,7 +46,7 @@ async def test_more_than_is_free_is_sold_out_and_reserves_nothing_of_the_order(
     plenty = await put_sku(services.pool, "1001", on_hand=9)
     scarce = await put_sku(services.pool, "1002", on_hand=1)
     reply = await gate.reserve(reservation(Want(plenty, "1001", 1), Want(scarce, "1002", 2)))
-    assert reply == GateReply(Verdict.SOLD_OUT, [Want(scarce, "1002", 2)])
+    assert reply == GateReply(Verdict.GONE, [Want(scarce, "1002", 2)])
     assert await pool_state(services, plenty) == {"free": 9, "version": 1}
 
 
@@ -160,3 +160,13 @@ async def test_a_version_from_the_future_is_drift_although_the_number_fits(
     await services.redis.hset(f"gate:{{7}}:pool:{pool_id}", "version", 99)
     assert len(await reconcile(services.valkey, gate, services.pool)) == 1
     assert (await pool_state(services, pool_id))["version"] == 1
+
+
+async def test_sold_out_with_units_in_flight_is_not_gone(gate: Gate, services: Services) -> None:
+    pool_id = await put_sku(services.pool, on_hand=1)
+    await gate.reserve(reservation(Want(pool_id, "1001", 1)))
+    later = await gate.reserve(reservation(Want(pool_id, "1001", 1), key=b"another-key-here"))
+    assert later.verdict is Verdict.SOLD_OUT  # the first may yet be refused, and its retry must be asked
+    await gate.settle({"7": [(b"k" * 16, True)]}, [PoolFact("7", pool_id, free=0, version=2)])
+    later = await gate.reserve(reservation(Want(pool_id, "1001", 1), key=b"another-key-here"))
+    assert later.verdict is Verdict.GONE
