@@ -35,10 +35,7 @@ class InProgress:
         try:
             answer = await effect()
         except BaseException as error:
-            shared = error if isinstance(error, Exception) else Unavailable("interrupted")
-            for waiter in running.waiting:
-                if not waiter.done():
-                    waiter.set_exception(shared)
+            _fail(running.waiting, error)
             raise
         finally:
             del self._running[once.digest]
@@ -46,6 +43,14 @@ class InProgress:
             if not waiter.done():
                 waiter.set_result(answer)
         return answer
+
+
+def _fail(waiting: list[asyncio.Future[Answer]], error: BaseException) -> None:
+    """Not in the frame that the error's traceback holds: the two would only be freed by the collector."""
+    shared = error if isinstance(error, Exception) else Unavailable("interrupted")
+    for waiter in waiting:
+        if not waiter.done():
+            waiter.set_exception(shared)
 
 
 async def _join(running: _Running, once: Once) -> Answer:
