@@ -17,7 +17,7 @@ import msgspec
 from app.checkout.admit import CouponState, LimitKey, Numbers, PoolNumbers, admit
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError, IdempotencyKeyReused
-from app.lib.idempotency import Answer
+from app.lib.idempotency import Answer, earlier_answer
 from app.lib.idempotency import sql as idempotency_sql
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
@@ -107,13 +107,14 @@ async def _take_keys(connection: Connection, checkouts: Sequence[Checkout]) -> d
     return {row["digest"]: _earlier(row, losers[row["digest"]]) for row in rows}
 
 
-def _earlier(row: object, checkout: Checkout) -> Outcome:
-    """What a key did before: for another call its answer again, for this very one (its commit's reply was
+def _earlier(row: asyncpg.Record, checkout: Checkout) -> Outcome:
+    """What a key did before: for another call its answer again; for this very one (its commit's reply was
     lost, and it was sent again) the answer for the first time."""
-    if row["request_hash"] != checkout.once.request_hash:  # type: ignore[index]
-        return IdempotencyKeyReused("use a new key for a new order")
-    body = row["response"]  # type: ignore[index]
-    return Answer(row["status"], body, replayed=body != checkout.answer_body)  # type: ignore[index]
+    try:
+        answer = earlier_answer(row, checkout.once)
+    except IdempotencyKeyReused as reused:
+        return reused
+    return Answer(answer.status, answer.body, replayed=answer.body != checkout.answer_body)
 
 
 async def _lock(connection: Connection, checkouts: Sequence[Checkout]) -> Numbers:

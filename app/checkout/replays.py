@@ -6,9 +6,11 @@ placed order's retry always gets its order.
 
 from __future__ import annotations
 
+import asyncpg
+
 from app.lib.batching import Batcher
 from app.lib.errors import IdempotencyKeyReused, Unavailable
-from app.lib.idempotency import Answer, Once, sql
+from app.lib.idempotency import Answer, Once, earlier_answer, sql
 from app.lib.postgres import TRANSIENT_ERRORS, Pool
 
 # One look-up of 512 keys takes about 2 ms; more at once only make the first of them wait.
@@ -45,12 +47,13 @@ class Replays:
         if not rows:
             return [None] * len(calls)
         found = {row["digest"]: row for row in rows}
-        return [self._answer(found.get(call.digest), call) for call in calls]
+        return [_answer(found.get(call.digest), call) for call in calls]
 
-    @staticmethod
-    def _answer(row: object, call: Once) -> Answer | BaseException | None:
-        if row is None:
-            return None
-        if row["request_hash"] != call.request_hash:  # type: ignore[index]
-            return IdempotencyKeyReused("use a new key for a new order")
-        return Answer(row["status"], row["response"], replayed=True)  # type: ignore[index]
+
+def _answer(row: asyncpg.Record | None, once: Once) -> Answer | IdempotencyKeyReused | None:
+    if row is None:
+        return None
+    try:
+        return earlier_answer(row, once)
+    except IdempotencyKeyReused as reused:
+        return reused

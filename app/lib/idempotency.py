@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
+import asyncpg
 import msgspec
 
 from app.lib.errors import IdempotencyKeyReused, InvalidRequest
@@ -71,14 +72,16 @@ async def run_once(pool: Pool, once: Once, effect: Callable[[Connection], Awaita
             sql.take_key, once.digest, once.call, once.caller_id, once.request_hash
         )
         if taken is None:
-            return _replay(await connection.fetchrow(sql.read_key, once.digest), once)
+            row = await connection.fetchrow(sql.read_key, once.digest)
+            assert row is not None, "a key that could not be taken must be there to read"
+            return earlier_answer(row, once)
         answer = await effect(connection)
         await connection.execute(sql.keep_answer, once.digest, answer.status, answer.body)
         return answer
 
 
-def _replay(row: object, once: Once) -> Answer:
-    assert row is not None, "a key that could not be taken must be there to read"
-    if row["request_hash"] != once.request_hash:  # type: ignore[index]
+def earlier_answer(row: asyncpg.Record, once: Once) -> Answer:
+    """What a kept key answers now. Raises IdempotencyKeyReused when it came with other content."""
+    if row["request_hash"] != once.request_hash:
         raise IdempotencyKeyReused("use a new key for a new request")
-    return Answer(row["status"], row["response"], replayed=True)  # type: ignore[index]
+    return Answer(row["status"], row["response"], replayed=True)
