@@ -120,7 +120,8 @@ def validity(template: CouponTemplateDocument, now: datetime) -> tuple[datetime,
     """From when until when a coupon given now can be used. Raises CouponsEnded."""
     valid_from = now if template.valid_from is None else max(now, template.valid_from)
     if template.valid_days is not None:
-        return valid_from, valid_from + timedelta(days=template.valid_days)
+        valid = timedelta(days=template.valid_days)
+        return valid_from, valid_from + valid if valid_from < NEVER - valid else NEVER
     valid_to = template.valid_to or NEVER
     if now >= valid_to:
         raise CouponsEnded()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from app.lib.bounds import PRINTABLE, TOTAL_MINOR_MAX, Currency, Number
+from app.lib.bounds import PRINTABLE, TOTAL_MINOR_MAX, Currency, Number, Time, in_utc
 
 EventId = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
 EventType = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
@@ -23,8 +22,11 @@ class InboundEvent(Struct):
 
     event_id: EventId
     type: EventType
-    occurred_at: Annotated[datetime, Meta(tz=True)]
+    occurred_at: Time
     data: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.occurred_at = in_utc(self.occurred_at)
 
 
 class PaymentNotified(Struct):

@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from app.catalog.documents import check_currency
-from app.lib.bounds import ON_HAND_MAX, AmountMinor, Currency, Id, Name, Quantity
+from app.lib.bounds import ON_HAND_MAX, AmountMinor, Currency, Id, Name, Quantity, Time, in_utc
 
 # A flash sale of more SKUs than a screen can show is a promotion.
 ITEMS_MAX = 500
-
-UtcTime = Annotated[datetime, Meta(tz=True)]
 
 
 class FlashSaleItem(Struct, forbid_unknown_fields=True, frozen=True):
@@ -33,11 +32,13 @@ class FlashSaleDocument(Struct, forbid_unknown_fields=True, frozen=True):
     """The sale is open from `starts_at` until just before `ends_at`."""
 
     name: Name
-    starts_at: UtcTime
-    ends_at: UtcTime
+    starts_at: Time
+    ends_at: Time
     items: Annotated[list[FlashSaleItem], Meta(min_length=1, max_length=ITEMS_MAX)]
 
     def __post_init__(self) -> None:
+        force_setattr(self, "starts_at", in_utc(self.starts_at))
+        force_setattr(self, "ends_at", in_utc(self.ends_at))
         if self.starts_at >= self.ends_at:
             raise ValueError("the sale must end after it starts")
         if len({item.sku_id for item in self.items}) < len(self.items):

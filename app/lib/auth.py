@@ -7,6 +7,7 @@ verified once is remembered until it expires, since verifying costs more than pr
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import jwt
 import msgspec
@@ -20,6 +21,8 @@ ROLES = frozenset({"buyer", "merchant", "op", "service"})
 TOKENS_MAX = 50_000
 # Callers whose rate is watched per process; when full, all are forgotten and start with a full bucket.
 BUCKETS_MAX = 100_000
+# Of buyers and shops, as in bodies (app/lib/bounds.py).
+ID_LENGTH_MAX = 64
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
@@ -75,15 +78,27 @@ class Authenticator:
         except jwt.PyJWTError as error:
             raise Unauthorized(f"the token is not valid: {error}") from None
         sub, role, shop_id = claims["sub"], claims.get("role"), claims.get("shop_id")
-        if not isinstance(sub, str) or not 1 <= len(sub) <= 64 or not sub.isprintable():
+        if not _is_id(sub):
             raise Unauthorized("the token's sub must be 1 to 64 printable characters")
-        if role not in ROLES or (role == "merchant" and not isinstance(shop_id, str)):
+        if not isinstance(role, str) or role not in ROLES or (role == "merchant" and not _is_id(shop_id)):
             raise Unauthorized("the token's role must be buyer, merchant (with shop_id), op or service")
         caller = Caller(sub, role, shop_id if role == "merchant" else None)
         if len(self._verified) >= TOKENS_MAX:
             self._verified.clear()
-        self._verified[header] = (caller, float(claims["exp"]))
+        self._verified[header] = (caller, _seconds(claims["exp"]))
         return caller
+
+
+def _is_id(claim: object) -> bool:
+    # An empty shop_id would be nobody's shop, and with that everybody's.
+    return isinstance(claim, str) and 1 <= len(claim) <= ID_LENGTH_MAX and claim.isprintable()
+
+
+def _seconds(expires: Any) -> float:
+    try:
+        return float(expires)
+    except OverflowError:
+        raise Unauthorized("the token's exp is out of bounds") from None
 
 
 def make_token(

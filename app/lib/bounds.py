@@ -7,6 +7,7 @@ below 2^63.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -31,3 +32,13 @@ Number = Annotated[str, Meta(pattern=NUMBER)]
 Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$(?!\n)")]
 AmountMinor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
+# With its offset; `in_utc` is what may be kept of it.
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+def in_utc(time: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError where its offset leads out of the years 1 to 9999."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time is out of bounds") from None

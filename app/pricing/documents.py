@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
-from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity
+from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity, Time, in_utc
 from app.lib.money import WHOLE_BP, is_currency
 
 # A scope of more SKUs is a category; a document stays below the admin calls' body limit.
@@ -28,12 +29,16 @@ Ids = Annotated[list[Id], Meta(max_length=SCOPE_IDS_MAX)]
 AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 PercentBp = Annotated[int, Meta(ge=1, le=WHOLE_BP)]
 Count = Annotated[int, Meta(ge=1, le=COUPONS_OF_TEMPLATE_MAX)]
-UtcTime = Annotated[datetime, Meta(tz=True)]
 
 
-def _refuse_empty_window(start: datetime | None, end: datetime | None) -> None:
-    if start is not None and end is not None and start >= end:
+def _keep_window(document: Struct, start: str, end: str) -> None:
+    """Keep both times in UTC, if there are any. Raises ValueError for an empty window."""
+    times: list[datetime | None] = [getattr(document, name) for name in (start, end)]
+    times = [time and in_utc(time) for time in times]
+    if times[0] is not None and times[1] is not None and times[0] >= times[1]:
         raise ValueError("it ends before it starts")
+    force_setattr(document, start, times[0])
+    force_setattr(document, end, times[1])
 
 
 def _refuse_unsupported(**fields: object) -> None:
@@ -148,15 +153,15 @@ class PromotionDocument(Document, frozen=True):
     priority: Annotated[int, Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)] = 0
     exclusive: bool = False
     choice_group: Id | None = None
-    starts_at: UtcTime | None = None
-    ends_at: UtcTime | None = None
+    starts_at: Time | None = None
+    ends_at: Time | None = None
     enabled: bool = True
     scope: Scope = Scope()
     condition: Condition = Condition()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        _refuse_empty_window(self.starts_at, self.ends_at)
+        _keep_window(self, "starts_at", "ends_at")
 
 
 class CouponTemplateDocument(Document, frozen=True):
@@ -166,8 +171,8 @@ class CouponTemplateDocument(Document, frozen=True):
     scope: Scope = Scope()
     condition: Condition = Condition()
     limits: Limits = Limits()
-    valid_from: UtcTime | None = None
-    valid_to: UtcTime | None = None
+    valid_from: Time | None = None
+    valid_to: Time | None = None
     valid_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
     quantity_total: Count | None = None
     per_buyer_max: Count | None = None
@@ -176,7 +181,7 @@ class CouponTemplateDocument(Document, frozen=True):
     codes_count: Annotated[int, Meta(ge=1, le=CODES_MAX)] | None = None
 
     def __post_init__(self) -> None:
-        _refuse_empty_window(self.valid_from, self.valid_to)
+        _keep_window(self, "valid_from", "valid_to")
         if self.valid_to is not None and self.valid_days is not None:
             raise ValueError("a template has either `valid_to` or `valid_days`")
         if self.code is not None and self.codes_count is not None:

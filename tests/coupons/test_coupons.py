@@ -269,3 +269,10 @@ async def test_a_merchant_cannot_take_over_another_shops_template(
     refused = await client.put("/admin/coupon_templates/t", json=theirs, headers=other)
     assert refused.status_code == 403
     assert await services.pool.fetchval("SELECT shop_id FROM coupon_template") == "7"
+
+
+async def test_a_coupon_that_would_outlive_the_calendar_ends_with_it(
+    client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    await put_template(client, op, "t", valid_from="9999-12-30T00:00:00Z", valid_days=3000)
+    assert (await grant(client, op, "t", "42")).status_code == 200
