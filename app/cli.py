@@ -5,11 +5,16 @@ and its exit code. Must hold: nothing heavy is imported before the subcommand th
 `rushcart token` answers at once.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +36,18 @@ class Role(StrEnum):
     MERCHANT = "merchant"
     OP = "op"
     SERVICE = "service"
+
+
+@contextmanager
+def _needing(settings: "Settings", what: str) -> Iterator[None]:
+    """Say in a line which server does not answer, instead of how the code came to notice."""
+    import asyncpg
+
+    settings.check()
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise SystemExit(f"{what}: {error or type(error).__name__}") from None
 
 
 @cli.command()
@@ -88,8 +105,9 @@ def audit(
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    settings.check()
-    raise typer.Exit(asyncio.run(run_audit(settings, as_json=as_json)))
+    with _needing(settings, "Nothing was checked, the database does not answer"):
+        code = asyncio.run(run_audit(settings, as_json=as_json))
+    raise typer.Exit(code)
 
 
 @cli.command()
@@ -101,8 +119,9 @@ def reconcile(data_dir: DataDir = None) -> None:
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    settings.check()
-    raise typer.Exit(asyncio.run(run_reconcile(settings)))
+    with _needing(settings, "Nothing was corrected, the database does not answer"):
+        code = asyncio.run(run_reconcile(settings))
+    raise typer.Exit(code)
 
 
 @cli.command(
@@ -170,8 +189,8 @@ def seed(data_dir: DataDir = None) -> None:
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    settings.check()
-    asyncio.run(run_seed(settings))
+    with _needing(settings, "The demo shop was not loaded, the database does not answer"):
+        asyncio.run(run_seed(settings))
 
 
 @cli.command()

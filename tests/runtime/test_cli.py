@@ -42,6 +42,19 @@ def test_without_a_database_a_command_says_what_to_do(tmp_path: Path) -> None:
     assert done.stderr.startswith("No database: set DATABASE_URL and REDIS_URL")
 
 
+@pytest.mark.parametrize("command", ["audit", "reconcile", "seed"])
+@pytest.mark.parametrize("address", ["postgres://nobody@127.0.0.1:1/none", "no-address"])
+def test_a_command_says_in_a_line_that_the_database_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, address: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", address)
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    done = rushcart(command, data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the database does not answer: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_every_migration_is_numbered_and_forward_only() -> None:
     files = sorted(MIGRATIONS.glob("*.sql"))
     assert [int(file.name[:4]) for file in files] == list(range(1, len(files) + 1))
