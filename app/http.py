@@ -124,11 +124,18 @@ def answer_framework_error(_: Request[Any, Any, Any], error: HTTPException) -> R
 def _explain(error: HTTPException) -> str:
     """The framework's words with the key and reason of each fault, without its internals."""
     faults = error.extra if isinstance(error.extra, list) else []
-    named = "; ".join(f"{fault.get('key', 'body')}: {fault.get('message', '')}" for fault in faults[:10])
+    named = "; ".join(_name(fault) for fault in faults[:10])
     cause = error.__cause__ or error.__context__
     if not named and isinstance(cause, msgspec.DecodeError | RecursionError):
         named = str(cause)
     return named or error.detail
+
+
+def _name(fault: dict[str, Any]) -> str:
+    key, message = fault.get("key", "body"), fault.get("message", "")
+    if (key, message) == ("data", "'data'"):  # its word for a body that is not there
+        return "the request needs a JSON body"
+    return f"{key}: {message}"
 
 
 class MethodNotAllowed(AppError):

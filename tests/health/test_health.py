@@ -2,6 +2,8 @@
 
 import httpx
 
+from tests.conftest import Login
+
 
 async def test_a_living_process_says_so(client: httpx.AsyncClient) -> None:
     answer = await client.get("/healthz")
@@ -25,3 +27,8 @@ async def test_an_unknown_path_is_a_problem_document_with_a_request_id(client: h
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == "abc"
     assert answer.json()["code"] == "not_found"
+
+
+async def test_a_body_that_is_missing_is_asked_for(client: httpx.AsyncClient, login: Login) -> None:
+    answer = await client.put("/admin/shops/7", headers=login("ann", "op"))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the request needs a JSON body")
