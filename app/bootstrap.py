@@ -76,7 +76,6 @@ async def open_services(
             size_max=settings.lanes_max + LOOKUP_CONNECTIONS,
             statement_timeout_ms=settings.statement_timeout_ms,
             name=f"{name} commit",
-            stateless=True,
         )
         closing.push_async_callback(commit_pool.close)
         client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)

@@ -70,7 +70,7 @@ async def export_all(services: Services) -> int:
                 while count := await export_batch(connection, services.redis):
                     exported += count
             finally:
-                await connection.execute(sql.stop_leading)
+                await connection.reset()  # gives the lock back; the pool does not
     return exported
 
 
@@ -105,7 +105,7 @@ class Relay:
                         try:
                             await self._lead(connection)
                         finally:
-                            await connection.execute(sql.stop_leading)
+                            await connection.reset()  # gives the lock back; the pool does not
             except Exception as error:  # Redis or Postgres is away, as a rule
                 log.warning("relay_interrupted", error=repr(error))
             await self._pause(LEAD_RETRY_S)

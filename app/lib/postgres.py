@@ -63,16 +63,14 @@ async def _prepare_connection(connection: Connection) -> None:
 
 
 async def _leave_as_is(_: Connection) -> None:
-    """For connections that only ever run transactions of ours: resetting them would cost a round trip."""
+    """Whoever uses a connection leaves no session state behind, or resets it, as the relay does.
 
-
-async def open_pool(
-    database_url: str, *, size_max: int, statement_timeout_ms: int, name: str, stateless: bool = False
-) -> Pool:
-    """Open a pool; the first connection is made at once, so that a wrong address fails here.
-
-    `stateless`: whoever uses it leaves no session state behind, so a returned connection is not reset.
+    Resetting whenever one comes back would cost a round trip a call.
     """
+
+
+async def open_pool(database_url: str, *, size_max: int, statement_timeout_ms: int, name: str) -> Pool:
+    """Open a pool; the first connection is made at once, so that a wrong address fails here."""
     return await asyncpg.create_pool(
         database_url,
         min_size=1,
@@ -81,7 +79,7 @@ async def open_pool(
         # The client's own limit lies above the server's, so that the server ends a statement first.
         command_timeout=statement_timeout_ms / 1000 + 5,
         init=_prepare_connection,
-        reset=_leave_as_is if stateless else None,
+        reset=_leave_as_is,
         server_settings={
             "application_name": f"rushcart {name}",
             "statement_timeout": str(statement_timeout_ms),

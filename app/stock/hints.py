@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import structlog
 
@@ -18,6 +19,9 @@ log = structlog.get_logger()
 
 # Half of the second within which a sold-out item should look sold out in the app.
 REFRESH_S = 0.5
+# How long a pool is kept warm after somebody has asked for it: a catalog is browsed more slowly than twice a
+# second each SKU, and asking for what is not warm costs the buyer a round trip to the ledger.
+KEEP_S = 10.0
 # Pools kept warm; when more are asked for, all are forgotten and learned anew. 20,000 are about 2 MB, and
 # reading them again takes Postgres some 20 ms.
 POOLS_MAX = 20_000
@@ -29,7 +33,7 @@ class Hints:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._free: dict[int, int] = {}
-        self._asked: set[int] = set()
+        self._asked: dict[int, float] = {}
         self._learning = asyncio.Lock()
         self._next_read: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -41,7 +45,7 @@ class Hints:
         if free is None:
             self.unknown.add(pool_id)
         else:
-            self._asked.add(pool_id)
+            self._asked[pool_id] = time.monotonic()
         return free
 
     async def learn(self) -> None:
@@ -71,13 +75,14 @@ class Hints:
     async def _refresh_for_ever(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_S)
-            asked, self._asked = self._asked, set()
-            if not asked:
+            oldest = time.monotonic() - KEEP_S
+            self._asked = {pool_id: at for pool_id, at in self._asked.items() if at > oldest}
+            # The others would grow stale: unknown again.
+            self._free = {pool_id: free for pool_id, free in self._free.items() if pool_id in self._asked}
+            if not self._asked:
                 continue
-            # Those that nobody asked for in this round would grow stale: unknown again.
-            self._free = {pool_id: free for pool_id, free in self._free.items() if pool_id in asked}
             try:
-                await self._read(asked)
+                await self._read(set(self._asked))
             except TRANSIENT_ERRORS as error:
                 log.warning("stock_hints_not_refreshed", error=repr(error))
 

@@ -2,10 +2,6 @@
 -- Become the one relay, until this session ends.
 SELECT pg_try_advisory_lock(hashtext('rushcart relay'));
 
--- name: stop_leading!
--- Let another one be the relay.
-SELECT pg_advisory_unlock(hashtext('rushcart relay'));
-
 -- name: number_new<!
 -- Give the next committed events their positions, in the order in which they were written.
 UPDATE outbox AS o SET position = n.position
