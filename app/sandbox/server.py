@@ -28,6 +28,8 @@ from app.sandbox.webhooks import Deliverer
 
 # A stop waits no longer for open replies (a lost_reply fault may hold one for minutes).
 STOP_WAIT_S = 1
+# Longer than callers keep an idle connection (httpx: 5 s): whoever closes second fails no request.
+KEEP_ALIVE_S = 75
 
 
 class Config(Struct, frozen=True):
@@ -163,4 +165,5 @@ def serve(config: Config) -> None:
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=STOP_WAIT_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
