@@ -343,3 +343,26 @@ async def test_who_may_not_call_is_told_so(client: httpx.AsyncClient, login: Log
 async def test_an_unknown_sku_is_not_found(place: Any, services: Services) -> None:
     answer = await place(cart(("nope", 1), payable_minor=1))
     assert (answer.status_code, answer.json()["sku_ids"]) == (404, ["nope"])
+
+
+async def test_orders_with_and_without_limits_in_one_batch_are_all_placed_once(
+    place: Any, services: Services
+) -> None:
+    await put_sku(services.pool, on_hand=50)
+    await put_flash_sale(services.pool, "noon", "1001", price_minor=5_000, quantity=4, per_buyer_max=1)
+    await services.prices.refresh()
+    plain = cart(("1001", 1), payable_minor=10_000)
+    flash = cart(("1001", 1), payable_minor=5_000, mode="flash", activity_id="noon")
+    answers = await asyncio.gather(
+        *[
+            place(body, buyer_id=str(n), key=body.get("mode", "normal"))
+            for n in range(8)
+            for body in (plain, flash)
+        ]
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] * 12 + [409] * 4
+    rows = await services.pool.fetch("SELECT activity_id, on_hand, reserved FROM stock_pool ORDER BY pool_id")
+    assert [tuple(row) for row in rows] == [("0", 50, 8), ("noon", 4, 4)]
+    again = await place(plain, buyer_id="3", key="normal")
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert (await written(services))["orders"] == 12
