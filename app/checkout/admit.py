@@ -7,11 +7,12 @@ numbers, so that the next one sees what is left. One refusal never touches its n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from app.checkout.errors import ActivityEnded, CouponUnavailable, OutOfStock, PurchaseLimitExceeded
+from app.checkout.claims import Claim
+from app.checkout.errors import ActivityEnded, OutOfStock
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError
 from app.stock.scripts import Want
@@ -31,25 +32,12 @@ class PoolNumbers(msgspec.Struct, gc=False):
         return self.on_hand - self.reserved - self.taken
 
 
-class CouponState(msgspec.Struct, gc=False):
-    """A locked row of `coupon`."""
-
-    buyer_id: str
-    status: str
-    valid_from: datetime
-    valid_to: datetime
-
-
-# (activity, SKU, buyer)
-LimitKey = tuple[str, str, str]
-
-
 class Numbers(msgspec.Struct, gc=False):
     """All that a batch may change, as locked; `admit` counts down in it."""
 
     pools: dict[int, PoolNumbers]
-    coupons: dict[int, CouponState]
-    limits: dict[LimitKey, int]
+    # each kind that the batch asks for, with what it has locked
+    claims: Sequence[tuple[Claim, Any]]
 
 
 def admit(checkouts: Sequence[Checkout], numbers: Numbers) -> list[AppError | None]:
@@ -58,13 +46,13 @@ def admit(checkouts: Sequence[Checkout], numbers: Numbers) -> list[AppError | No
 
 
 def _admit_one(checkout: Checkout, numbers: Numbers) -> AppError | None:
-    refusal = (
-        _missing_stock(checkout, numbers)
-        or _exceeded_limit(checkout, numbers)
-        or _lost_coupon(checkout, numbers)
-    )
+    refusal = _missing_stock(checkout, numbers.pools)
+    for claim, claimed in numbers.claims:
+        refusal = refusal or claim.refuse(checkout, claimed)
     if refusal is None:
-        _take(checkout, numbers)
+        _take_stock(checkout, numbers.pools)
+        for claim, claimed in numbers.claims:
+            claim.take(checkout, claimed)
     return refusal
 
 
@@ -72,10 +60,10 @@ def _wants(checkout: Checkout) -> list[Want]:
     return [want for reservation in checkout.reservations for want in reservation.wants]
 
 
-def _missing_stock(checkout: Checkout, numbers: Numbers) -> AppError | None:
+def _missing_stock(checkout: Checkout, pools: dict[int, PoolNumbers]) -> AppError | None:
     short = []
     for want in _wants(checkout):
-        pool = numbers.pools.get(want.pool_id)
+        pool = pools.get(want.pool_id)
         if pool is not None and pool.closed:
             return ActivityEnded(activity_id=checkout.activity_id)
         if pool is None or pool.free < want.quantity:
@@ -83,35 +71,7 @@ def _missing_stock(checkout: Checkout, numbers: Numbers) -> AppError | None:
     return OutOfStock(sku_ids=short) if short else None
 
 
-def _exceeded_limit(checkout: Checkout, numbers: Numbers) -> AppError | None:
-    for want in _wants(checkout):
-        if want.buyer_max:
-            taken = numbers.limits[checkout.activity_id, want.sku_id, checkout.buyer_id]
-            if taken + want.quantity > want.buyer_max:
-                return PurchaseLimitExceeded(sku_ids=[want.sku_id], per_buyer_max=want.buyer_max)
-    return None
-
-
-def _lost_coupon(checkout: Checkout, numbers: Numbers) -> AppError | None:
-    lost = []
-    for coupon_id in checkout.coupon_ids:
-        coupon = numbers.coupons.get(coupon_id)
-        usable = (
-            coupon is not None
-            and coupon.buyer_id == checkout.buyer_id
-            and coupon.status == "available"
-            and coupon.valid_from <= checkout.created_at < coupon.valid_to
-        )
-        if not usable:
-            lost.append(str(coupon_id))
-    return CouponUnavailable(coupon_ids=lost) if lost else None
-
-
-def _take(checkout: Checkout, numbers: Numbers) -> None:
+def _take_stock(checkout: Checkout, pools: dict[int, PoolNumbers]) -> None:
     for want in _wants(checkout):
         if want.reserved_at_once:
-            numbers.pools[want.pool_id].taken += want.quantity
-        if want.buyer_max:
-            numbers.limits[checkout.activity_id, want.sku_id, checkout.buyer_id] += want.quantity
-    for coupon_id in checkout.coupon_ids:
-        numbers.coupons[coupon_id].status = "locked"
+            pools[want.pool_id].taken += want.quantity

@@ -104,13 +104,12 @@ def _order(
     address: AddressSnapshot | None,
     created_at: datetime,
 ) -> OrderDraft:
-    goods = promotion = coupon = payable = 0
+    goods = promotion = payable = 0
     for line in lines:
         goods += line.summary.goods_minor
         promotion += line.promotion_minor
-        coupon += line.coupon_minor
         payable += line.summary.payable_minor
-    return OrderDraft(
+    draft = OrderDraft(
         order_id,
         parent_id,
         buyer_id,
@@ -118,7 +117,6 @@ def _order(
         request.currency,
         goods,
         promotion,
-        coupon,
         payable,
         request.mode,
         request.activity_id or NORMAL_SALE,
@@ -128,6 +126,15 @@ def _order(
         request.quote_id,
         created_at,
     )
+    if payable != goods - promotion:
+        for line in lines:
+            draft.coupon_discount_minor += line.coupon_minor
+            draft.points_discount_minor += line.points_minor
+            draft.red_packet_minor += line.red_packet_minor
+            draft.gift_card_minor += line.gift_card_minor
+            draft.freight_minor += line.summary.freight_minor
+            draft.tax_minor += line.summary.tax_minor
+    return draft
 
 
 def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
@@ -145,9 +152,14 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         summary.list_price_minor,
         summary.goods_minor,
         line.promotion_minor,
-        line.coupon_minor,
         summary.payable_minor,
-        msgspec.Raw(_encode(summary.discounts)) if summary.discounts else None,
+        summary.discounts or None,
+        line.coupon_minor,
+        line.points_minor,
+        line.red_packet_minor,
+        line.gift_card_minor,
+        summary.freight_minor,
+        summary.tax_minor,
     )
 
 

@@ -2,9 +2,9 @@
 
 Nearly always everything fits, and one statement that is its own transaction writes keys, orders, lines, stock
 and events: no row stays locked while this process does something else. Where it does not fit (a key that came
-before, too little stock, an ended sale), and for coupons and purchase limits, a transaction takes the keys,
-locks, lets `admit` decide each checkout, and writes those that are placed. Locks follow the one global order
-(keys, coupons, limits, stock; each by id), so that batches wait for each other but never in a circle.
+before, too little stock, an ended sale), and for what is claimed beside stock (claims.py), a transaction
+takes the keys, locks, lets `admit` decide each checkout, and writes those that are placed. Locks follow the
+one global order (keys, claims, stock; each by id): batches wait for each other, but never in a circle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
-from app.checkout.admit import CouponState, LimitKey, Numbers, PoolNumbers, admit
+from app.checkout.admit import Numbers, PoolNumbers, admit
+from app.checkout.claims import CLAIMS, wants_any
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError, IdempotencyKeyReused
 from app.lib.idempotency import Answer, earlier_answer
@@ -41,8 +42,10 @@ class BatchResult(msgspec.Struct):
 
 async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> BatchResult:
     """Place a batch. What this returns has been committed."""
-    simple = [each for each in checkouts if not each.coupon_ids and not _has_limits(each)]
-    others = [each for each in checkouts if each.coupon_ids or _has_limits(each)]
+    simple: list[Checkout] = []
+    others: list[Checkout] = []
+    for each in checkouts:
+        (others if wants_any(each) else simple).append(each)
     outcomes: dict[bytes, Outcome] = {}
     facts: list[PoolFact] = []
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
@@ -80,12 +83,11 @@ async def _place_each(
     if placed:
         changed = await _write(connection, placed, _sum_wants(placed), [])
         facts = [*changed, *(fact for fact in facts if not numbers.pools[fact.pool_id].taken)]
-        await _write_coupons_and_limits(connection, placed, numbers)
+        for claim, claimed in numbers.claims:
+            takers = [each for each in placed if claim.wanted_by(each)]
+            if takers:
+                await claim.write(connection, takers, claimed)
     return facts
-
-
-def _has_limits(checkout: Checkout) -> bool:
-    return any(want.buyer_max for part in checkout.reservations for want in part.wants)
 
 
 async def _take_keys(connection: Connection, checkouts: Sequence[Checkout]) -> dict[bytes, Outcome]:
@@ -118,35 +120,15 @@ def _earlier(row: asyncpg.Record, checkout: Checkout) -> Outcome:
 
 
 async def _lock(connection: Connection, checkouts: Sequence[Checkout]) -> Numbers:
-    coupons: dict[int, CouponState] = {}
-    if coupon_ids := [coupon_id for each in checkouts for coupon_id in each.coupon_ids]:
-        for row in await connection.fetch(sql.lock_coupons, coupon_ids):
-            coupons[row["coupon_id"]] = CouponState(
-                row["buyer_id"], row["status"], row["valid_from"], row["valid_to"]
-            )
-    limits: dict[LimitKey, int] = {}
-    if limit_keys := _limit_keys(checkouts):
-        columns = [list(column) for column in zip(*limit_keys, strict=True)]
-        await connection.execute(sql.open_limits, *columns)
-        for row in await connection.fetch(sql.lock_limits, *columns):
-            limits[row["activity_id"], row["sku_id"], row["buyer_id"]] = row["quantity"]
+    claims = []
+    for claim in CLAIMS:
+        if any([claim.wanted_by(each) for each in checkouts]):
+            claims.append((claim, await claim.lock(connection, checkouts)))
     pool_ids = {want.pool_id for each in checkouts for part in each.reservations for want in part.wants}
     pools = {}
     for pool_id, on_hand, reserved, version, closed in await connection.fetch(sql.lock_pools, list(pool_ids)):
         pools[pool_id] = PoolNumbers(on_hand, reserved, version, closed)
-    return Numbers(pools, coupons, limits)
-
-
-def _limit_keys(checkouts: Sequence[Checkout]) -> list[LimitKey]:
-    return list(
-        {
-            (each.activity_id, want.sku_id, each.buyer_id)
-            for each in checkouts
-            for part in each.reservations
-            for want in part.wants
-            if want.buyer_max
-        }
-    )
+    return Numbers(pools, claims)
 
 
 class PoolWants(msgspec.Struct):
@@ -191,16 +173,6 @@ async def _write(
         [each.answer_body for each in new_keys],
     )
     return [PoolFact(wants[pool_id].shop_id, pool_id, free, version) for pool_id, free, version in rows]
-
-
-async def _write_coupons_and_limits(
-    connection: Connection, placed: Sequence[Checkout], numbers: Numbers
-) -> None:
-    if coupons := [(coupon_id, each.root.order_id) for each in placed for coupon_id in each.coupon_ids]:
-        await connection.execute(sql.lock_coupons_to_orders, *map(list, zip(*coupons, strict=True)))
-    if limits := _limit_keys(placed):
-        columns = map(list, zip(*limits, strict=True))
-        await connection.execute(sql.raise_limits, *columns, [numbers.limits[key] for key in limits])
 
 
 def _facts(checkouts: Sequence[Checkout], numbers: Numbers) -> list[PoolFact]:

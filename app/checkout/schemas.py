@@ -12,6 +12,7 @@ import msgspec
 
 from app.addresses.schemas import AddressSnapshot
 from app.lib.idempotency import Once
+from app.pricing.schemas import Discount
 from app.stock.scripts import Reservation
 
 
@@ -43,8 +44,11 @@ class OrderPlaced(msgspec.Struct, gc=False):
     orders: list[PlacedShopOrder]
 
 
-class OrderDraft(msgspec.Struct, gc=False):
-    """A row of `orders`: the only order of a checkout, or a parent, or a child. Fields are its columns."""
+class OrderDraft(msgspec.Struct, gc=False, omit_defaults=True):
+    """A row of `orders`: the only order of a checkout, or a parent, or a child. Fields are its columns.
+
+    What most orders do not have stands at the end and is left out of what is sent.
+    """
 
     order_id: int
     parent_id: int | None
@@ -53,7 +57,6 @@ class OrderDraft(msgspec.Struct, gc=False):
     currency: str
     goods_minor: int
     promotion_discount_minor: int
-    coupon_discount_minor: int
     payable_minor: int
     mode: str
     activity_id: str
@@ -65,10 +68,16 @@ class OrderDraft(msgspec.Struct, gc=False):
     # of the order that is paid, not of a child
     pay_deadline: datetime | None = None
     event: OrderPlaced | None = None
+    coupon_discount_minor: int = 0
+    points_discount_minor: int = 0
+    red_packet_minor: int = 0
+    gift_card_minor: int = 0
+    freight_minor: int = 0
+    tax_minor: int = 0
 
 
-class LineDraft(msgspec.Struct, gc=False):
-    """A row of `order_line`. Fields are its columns."""
+class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):
+    """A row of `order_line`. Fields are its columns; what most lines do not have is left out, as above."""
 
     order_id: int
     line_id: int
@@ -82,10 +91,14 @@ class LineDraft(msgspec.Struct, gc=False):
     list_price_minor: int
     goods_minor: int
     promotion_discount_minor: int
-    coupon_discount_minor: int
     payable_minor: int
-    # JSON as it is kept: asyncpg would take a list in a column of lists for a second dimension
-    discounts: msgspec.Raw | None
+    discounts: list[Discount] | None = None
+    coupon_discount_minor: int = 0
+    points_discount_minor: int = 0
+    red_packet_minor: int = 0
+    gift_card_minor: int = 0
+    freight_minor: int = 0
+    tax_minor: int = 0
 
 
 class Checkout(msgspec.Struct, gc=False):

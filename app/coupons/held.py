@@ -18,7 +18,7 @@ from app.lib.clock import Clock
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.lib.valkey import GateDown, Valkey
-from app.pricing.priced import BuyerCoupon
+from app.pricing.buyer import BuyerCoupon
 from app.pricing.rules import milliseconds
 
 sql = load("coupons")

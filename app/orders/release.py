@@ -15,6 +15,8 @@ from typing import NamedTuple
 import asyncpg
 
 from app.bootstrap import Services
+from app.coupons import claim as coupons
+from app.flash_sales import claim as purchase_limits
 from app.lib import outbox
 from app.lib.postgres import Connection
 from app.lib.sql import load
@@ -48,13 +50,11 @@ async def release_orders(
     moved = await move_orders(connection, order_ids, OrderStatus.CANCELED, now=now, reason=reason)
     roots = [row["order_id"] for row in moved if row["parent_id"] is None]
     await connection.execute(sql.close_pay_orders, roots, pay_order_sources(PayOrderStatus.CLOSED))
-    coupons = await connection.fetch(sql.return_coupons, roots)
-    limits = await connection.fetch(sql.return_limits, order_ids)
+    coupon_buyer_ids = await coupons.give_back(connection, roots)
+    limits = await purchase_limits.give_back(connection, order_ids)
     pools = await return_stock(connection, order_ids)
     await outbox.append(connection, [canceled_event(row, now, reason) for row in moved])
-    return Released(
-        roots, pools, [tuple(row) for row in limits], sorted({row["buyer_id"] for row in coupons})
-    )
+    return Released(roots, pools, limits, coupon_buyer_ids)
 
 
 def canceled_event(order: asyncpg.Record, now: datetime, reason: str) -> outbox.Event:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import asyncpg
 
+from app.coupons import claim as coupons
 from app.lib import outbox
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
@@ -27,8 +28,7 @@ async def accept_order(
     accepted = await connection.fetch(sql.accept_orders, order_id, now)
     if not accepted:
         return
-    coupons = await connection.fetch(sql.use_coupons, order_id)
-    aftermath.coupon_buyer_ids += {coupon["buyer_id"] for coupon in coupons}
+    aftermath.coupon_buyer_ids += await coupons.use(connection, order_id)
     pools = await connection.fetch(sql.confirm_stock, [order["order_id"] for order in accepted])
     aftermath.pools += [PoolFact(*pool) for pool in pools]
     await outbox.append(connection, [_paid_event(order, payment_id) for order in accepted])

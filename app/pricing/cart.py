@@ -1,4 +1,4 @@
-"""Price a buyer's cart as things stand: the process's book, the buyer's coupons, the clock.
+"""Price a buyer's cart as things stand: the process's book, what the buyer holds, the clock.
 
 What only this side of the engine can know is gathered here; the arithmetic is in engine.py.
 """
@@ -6,7 +6,7 @@ What only this side of the engine can know is gathered here; the arithmetic is i
 from __future__ import annotations
 
 from app.bootstrap import Services
-from app.coupons.held import Held
+from app.pricing.buyer import ANONYMOUS, Buyer
 from app.pricing.engine import CouponChoice, choose_coupons, price
 from app.pricing.priced import Priced
 from app.pricing.rules import milliseconds
@@ -15,13 +15,13 @@ from app.pricing.schemas import CartRequest
 
 async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest) -> Priced:
     """`buyer_id` None: not logged in, so no coupons. Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen."""
-    held: Held = {}
+    buyer = ANONYMOUS
     if buyer_id is not None and (cart.coupon_ids or cart.auto_coupons):
-        held = await services.coupons.of(buyer_id)
+        buyer = Buyer(coupons=await services.coupons.of(buyer_id))
     return price(
         cart,
         services.prices.book,
-        held,
+        buyer,
         milliseconds(services.clock.now()),
         quote_id=f"{services.ids.next():x}",
         quote_ttl_s=services.settings.quote_ttl_s,
@@ -31,5 +31,5 @@ async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest
 
 async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:
     """Which of the buyer's coupons fit. Raises as `price_cart` does."""
-    held = await services.coupons.of(buyer_id)
-    return choose_coupons(cart, services.prices.book, held, milliseconds(services.clock.now()))
+    buyer = Buyer(coupons=await services.coupons.of(buyer_id))
+    return choose_coupons(cart, services.prices.book, buyer, milliseconds(services.clock.now()))

@@ -1,6 +1,6 @@
 """The pricing engine: what a cart costs, and which of the buyer's coupons fit it.
 
-Pure: no I/O, no clock, no randomness. The same cart, book, coupons and time always give the same summary, in
+Pure: no I/O, no clock, no randomness. The same cart, book, buyer and time always give the same summary, in
 whatever order the cart names its lines. Amounts are integers in minor units; each discount says which rule
 gave it, and whatever was asked for and did not apply is named with its reason.
 """
@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from app.pricing.book import PriceBook
+from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.choose import Tries, best_coupons, settle_choice_groups, why_left_out
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries
-from app.pricing.priced import BuyerCoupon, Priced
+from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
 from app.pricing.summary import Hints, rejections, summarize
 from app.pricing.walk import Entry, start, walk_on
@@ -50,14 +51,14 @@ class CouponChoice(Struct, frozen=True, gc=False):
 def price(
     cart: CartRequest,
     book: PriceBook,
-    coupons: Mapping[str, BuyerCoupon],
+    buyer: Buyer,
     now_ms: int,
     *,
     quote_id: str = "",
     quote_ttl_s: int = 300,
     hints: Hints | None = None,
 ) -> Priced:
-    """Price a cart for a buyer who has these coupons.
+    """Price a cart for a buyer.
 
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen.
     """
@@ -65,26 +66,24 @@ def price(
     promotions = promotion_entries(basket, book)
     if cart.auto_coupons:
         promotions = settle_choice_groups(promotions, [], basket.lines)
-        chosen, rejected = _choose_coupons(cart.coupon_ids, coupons, promotions, basket, book)
+        chosen, rejected = _choose_coupons(cart.coupon_ids, buyer.coupons, promotions, basket, book)
     else:
-        chosen, rejected = coupon_entries(cart.coupon_ids, coupons, basket, book)
+        chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
     walk = walk_on(start(basket.lines), in_order(promotions, chosen), basket.lines)
     rejected += rejections(cart, walk.misses)
     return summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
 
 
-def choose_coupons(
-    cart: CartRequest, book: PriceBook, coupons: Mapping[str, BuyerCoupon], now_ms: int
-) -> CouponChoice:
+def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> CouponChoice:
     """What each of the buyer's coupons would save on this cart, and which of them are best together.
 
     Raises as `price` does.
     """
     basket = resolve(cart, book, now_ms)
     promotions = settle_choice_groups(promotion_entries(basket, book), [], basket.lines)
-    held = [each for each, coupon in coupons.items() if coupon.status == "available"]
-    entries, rejected = coupon_entries(held, coupons, basket, book)
+    held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
+    entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
     best = best_coupons(promotions, entries, basket.lines)
     tries = Tries(promotions, entries, basket.lines)
     without = tries.payable_minor([])

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from app.pricing.book import PriceBook
+from app.pricing.buyer import BuyerCoupon
 from app.pricing.lines import Basket
-from app.pricing.priced import BuyerCoupon
 from app.pricing.rules import NEVER_MS, Rule
 from app.pricing.schemas import Rejected
 from app.pricing.walk import Entry

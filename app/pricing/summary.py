@@ -54,7 +54,8 @@ def summarize(
 ) -> Priced:
     lines = basket.lines
     discounts: list[list[Discount]] = [[] for _ in lines]
-    coupon_minor = [0] * len(lines)
+    # beside promotions, which are most of the rules: theirs is what remains
+    by_kind: dict[str, list[int]] = {}
     applied: list[Discount] = []
     coupons: dict[str, int] = {}
     for step in walk.steps:
@@ -66,18 +67,20 @@ def summarize(
                 discounts[index].append(whole)
             elif amount:
                 discounts[index].append(Discount(rule.kind, step.entry.rule_id, rule.name, amount))
-        if rule.kind == "coupon":
-            coupons[step.entry.rule_id] = step.total_minor
+        if rule.kind != "promotion":
+            if rule.kind == "coupon":
+                coupons[step.entry.rule_id] = step.total_minor
+            amounts = by_kind.setdefault(rule.kind, [0] * len(lines))
             for index, amount in zip(step.indexes, step.amounts, strict=True):
-                coupon_minor[index] += amount
-    priced_lines = [
-        _priced_line(*each, hints) for each in zip(lines, walk.left, coupon_minor, discounts, strict=True)
-    ]
+                amounts[index] += amount
+    priced_lines = [_priced_line(*each, hints) for each in zip(lines, walk.left, discounts, strict=True)]
+    for kind, amounts in by_kind.items():
+        _keep_apart(kind, amounts, priced_lines)
     shops = _shops(priced_lines)
     goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
-    coupon_discount_minor = sum(coupon_minor)
-    points_discount_minor = gift_card_minor = red_packet_minor = freight_minor = tax_minor = 0
+    totals = {kind: sum(amounts) for kind, amounts in by_kind.items()}
+    freight_minor = tax_minor = 0
     points_used = points_earned = 0
     # By position: naming eighteen fields takes longer than adding up the cart.
     summary = Summary(
@@ -85,11 +88,11 @@ def summarize(
         datetime.fromtimestamp(basket.now_ms // 1000 + quote_ttl_s, UTC),
         basket.currency,
         goods_minor,
-        goods_minor - payable_minor - coupon_discount_minor,
-        coupon_discount_minor,
-        points_discount_minor,
-        gift_card_minor,
-        red_packet_minor,
+        goods_minor - payable_minor - sum(totals.values()),
+        totals.get("coupon", 0),
+        totals.get("points", 0),
+        totals.get("gift_card", 0),
+        totals.get("red_packet", 0),
         freight_minor,
         tax_minor,
         payable_minor,
@@ -103,9 +106,7 @@ def summarize(
     return Priced(summary, priced_lines, basket.flash_sale, coupons)
 
 
-def _priced_line(
-    line: Line, left_minor: int, coupon_minor: int, discounts: list[Discount], hints: Hints | None
-) -> PricedLine:
+def _priced_line(line: Line, left_minor: int, discounts: list[Discount], hints: Hints | None) -> PricedLine:
     sku = line.sku
     quantity = line.quantity
     discount_minor = line.goods_minor - left_minor
@@ -126,7 +127,15 @@ def _priced_line(
         max_quantity,
         discounts,
     )
-    return PricedLine(sku, line.pool_id, discount_minor - coupon_minor, coupon_minor, summary)
+    return PricedLine(sku, line.pool_id, summary, discount_minor)
+
+
+def _keep_apart(kind: str, amounts: Sequence[int], lines: Sequence[PricedLine]) -> None:
+    """Count this kind's part of each line's discount as its own instead of the promotions'."""
+    field = f"{kind}_minor"
+    for line, amount in zip(lines, amounts, strict=True):
+        line.promotion_minor -= amount
+        setattr(line, field, amount)
 
 
 def _shops(lines: Sequence[PricedLine]) -> list[ShopSummary]:

@@ -12,23 +12,6 @@ RETURNING digest;
 -- A refused call leaves no key behind.
 DELETE FROM idempotency WHERE digest = ANY($1::bytea[]);
 
--- name: lock_coupons
-SELECT coupon_id, buyer_id, status, valid_from, valid_to FROM coupon
-WHERE coupon_id = ANY($1::bigint[]) ORDER BY coupon_id FOR UPDATE;
-
--- name: open_limits!
--- Rows to lock: a buyer who has bought nothing yet has none.
-INSERT INTO purchase_limit (activity_id, sku_id, buyer_id, quantity)
-SELECT DISTINCT activity_id, sku_id, buyer_id, 0
-FROM unnest($1::text[], $2::text[], $3::text[]) AS l (activity_id, sku_id, buyer_id)
-ORDER BY activity_id, sku_id, buyer_id
-ON CONFLICT DO NOTHING;
-
--- name: lock_limits
-SELECT activity_id, sku_id, buyer_id, quantity FROM purchase_limit
-WHERE (activity_id, sku_id, buyer_id) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
-ORDER BY activity_id, sku_id, buyer_id FOR UPDATE;
-
 -- name: lock_pools
 SELECT pool_id, on_hand, reserved, version, closed FROM stock_pool
 WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
@@ -60,15 +43,20 @@ WITH keys AS (
 ), orders_in AS MATERIALIZED (
     SELECT * FROM json_to_recordset($1::json) AS o (order_id bigint, parent_id bigint, buyer_id text,
         shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
-        coupon_discount_minor bigint, payable_minor bigint, mode text, activity_id text, address jsonb,
-        memo text, source text, quote_id text, created_at timestamptz, pay_deadline timestamptz, event jsonb)
+        coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
+        gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, mode text,
+        activity_id text, address jsonb, memo text, source text, quote_id text, created_at timestamptz,
+        pay_deadline timestamptz, event jsonb)
 ), placed AS (
     INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
-        promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
-        source, quote_id, created_at, pay_deadline)
+        promotion_discount_minor, coupon_discount_minor, points_discount_minor, red_packet_minor,
+        gift_card_minor, freight_minor, tax_minor, payable_minor, mode, activity_id, address, memo, source,
+        quote_id, created_at, pay_deadline)
     SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
-        promotion_discount_minor, coupon_discount_minor, payable_minor, mode, activity_id, address, memo,
-        source, quote_id, created_at, pay_deadline
+        promotion_discount_minor, coalesce(coupon_discount_minor, 0), coalesce(points_discount_minor, 0),
+        coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0), coalesce(freight_minor, 0),
+        coalesce(tax_minor, 0), payable_minor, mode, activity_id, address, memo, source, quote_id, created_at,
+        pay_deadline
     FROM orders_in
 ), due AS (
     INSERT INTO pay_order (order_id, currency, amount_minor)
@@ -76,11 +64,18 @@ WITH keys AS (
 ), lines AS (
     INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity,
         unit_price_minor, list_price_minor, goods_minor, promotion_discount_minor, coupon_discount_minor,
-        payable_minor, discounts)
-    SELECT * FROM json_to_recordset($2::json) AS l (order_id bigint, line_id bigint, sku_id text, title text,
+        points_discount_minor, red_packet_minor, gift_card_minor, freight_minor, tax_minor, payable_minor,
+        discounts)
+    SELECT order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity, unit_price_minor,
+        list_price_minor, goods_minor, promotion_discount_minor, coalesce(coupon_discount_minor, 0),
+        coalesce(points_discount_minor, 0), coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0),
+        coalesce(freight_minor, 0), coalesce(tax_minor, 0), payable_minor, discounts
+    FROM json_to_recordset($2::json) AS l (order_id bigint, line_id bigint, sku_id text, title text,
         item_type text, pool_id bigint, reserve_on text, quantity integer, unit_price_minor bigint,
         list_price_minor bigint, goods_minor bigint, promotion_discount_minor bigint,
-        coupon_discount_minor bigint, payable_minor bigint, discounts jsonb)
+        coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
+        gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint,
+        discounts jsonb)
     RETURNING order_id, pool_id, quantity, reserve_on
 ), moved AS (
     INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
@@ -90,12 +85,3 @@ WITH keys AS (
     SELECT 'order.placed', order_id, 1, event FROM orders_in WHERE event IS NOT NULL
 )
 SELECT pool_id, free, version FROM reserved;
-
--- name: lock_coupons_to_orders!
-UPDATE coupon SET status = 'locked', order_id = taken_by
-FROM unnest($1::bigint[], $2::bigint[]) AS t (id, taken_by) WHERE coupon_id = id;
-
--- name: raise_limits!
-UPDATE purchase_limit AS l SET quantity = t.quantity
-FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS t (activity_id, sku_id, buyer_id, quantity)
-WHERE (l.activity_id, l.sku_id, l.buyer_id) = (t.activity_id, t.sku_id, t.buyer_id);

@@ -76,3 +76,27 @@ SELECT coupon_id::text, template_id, document ->> 'name' AS name, valid_from, va
     CASE WHEN status = 'available' AND valid_to <= $2 THEN 'expired' ELSE status END AS status
 FROM coupon JOIN coupon_template USING (template_id)
 WHERE buyer_id = $1 AND coupon_id < $3 ORDER BY coupon_id DESC LIMIT $4;
+
+-- name: lock_coupons
+-- The coupons that orders ask for, in order of their ids.
+SELECT coupon_id, buyer_id, status, valid_from, valid_to FROM coupon
+WHERE coupon_id = ANY($1::bigint[]) ORDER BY coupon_id FOR UPDATE;
+
+-- name: lock_coupons_to_orders!
+-- Each coupon waits for its order to be paid.
+UPDATE coupon SET status = 'locked', order_id = taken_by
+FROM unnest($1::bigint[], $2::bigint[]) AS t (id, taken_by) WHERE coupon_id = id;
+
+-- name: use_coupons<!
+-- The order's coupons are spent.
+UPDATE coupon SET status = 'used'
+WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = $1 AND status = 'locked'
+                    ORDER BY coupon_id FOR UPDATE)
+RETURNING buyer_id;
+
+-- name: return_coupons<!
+-- The orders' coupons can be used again.
+UPDATE coupon SET status = 'available', order_id = NULL
+WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = ANY($1::bigint[]) AND status = 'locked'
+                    ORDER BY coupon_id FOR UPDATE)
+RETURNING buyer_id;

@@ -30,27 +30,6 @@ ORDER BY order_id FOR UPDATE SKIP LOCKED;
 -- Nothing is due any more; under the locks of their orders.
 UPDATE pay_order SET status = 'CLOSED' WHERE order_id = ANY($1::bigint[]) AND status = ANY($2::text[]);
 
--- name: return_coupons<!
--- The orders' coupons can be used again.
-UPDATE coupon SET status = 'available', order_id = NULL
-WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = ANY($1::bigint[]) AND status = 'locked'
-                    ORDER BY coupon_id FOR UPDATE)
-RETURNING buyer_id;
-
--- name: return_limits<!
--- The buyers may buy again what they had taken of an activity.
-WITH returned AS (
-    SELECT o.activity_id, l.sku_id, o.buyer_id, min(o.shop_id) AS shop_id, sum(l.quantity)::integer AS quantity
-    FROM orders AS o JOIN order_line AS l USING (order_id)
-    WHERE o.order_id = ANY($1::bigint[]) GROUP BY o.activity_id, l.sku_id, o.buyer_id
-), locked AS (
-    SELECT r.* FROM returned AS r JOIN purchase_limit AS p USING (activity_id, sku_id, buyer_id)
-    ORDER BY p.activity_id, p.sku_id, p.buyer_id FOR UPDATE OF p
-)
-UPDATE purchase_limit AS p SET quantity = p.quantity - l.quantity FROM locked AS l
-WHERE (p.activity_id, p.sku_id, p.buyer_id) = (l.activity_id, l.sku_id, l.buyer_id)
-RETURNING l.shop_id, l.activity_id, l.sku_id, l.buyer_id, l.quantity;
-
 -- name: reserved_by_orders
 -- What these orders hold reserved, per order and pool.
 SELECT o.order_id, o.shop_id, l.pool_id, l.sku_id, sum(l.quantity)::bigint AS quantity

@@ -72,13 +72,6 @@ SET status = CASE WHEN o.order_id = $1 AND EXISTS (SELECT FROM orders c WHERE c.
 WHERE (o.order_id = $1 OR o.parent_id = $1) AND o.status = 'NOT_PAID'
 RETURNING o.order_id, o.parent_id, o.shop_id, o.status, o.version, o.currency, o.payable_minor;
 
--- name: use_coupons<!
--- The order's coupons are spent.
-UPDATE coupon SET status = 'used'
-WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = $1 AND status = 'locked'
-                    ORDER BY coupon_id FOR UPDATE)
-RETURNING buyer_id;
-
 -- name: confirm_stock<!
 -- The orders' goods leave the stock: reserved ones out of the reservation, others (reserved when paid) out of
 -- what is free. The pools are locked by id; a CHECK refuses what is not there. Returned: pools with less free.

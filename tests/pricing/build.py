@@ -10,9 +10,10 @@ import msgspec
 from app.catalog.snapshot import Shop, Sku
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.pricing.book import PriceBook
+from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.engine import price
-from app.pricing.priced import BuyerCoupon, Priced
+from app.pricing.priced import Priced
 from app.pricing.rules import Rule, coupon_rule, promotion_rule
 from app.pricing.schemas import CartLine, CartRequest
 
@@ -65,8 +66,8 @@ def coupon(coupon_id: str, template_id: str, status: str = "available", **times:
     )
 
 
-def held(*coupons: BuyerCoupon) -> dict[str, BuyerCoupon]:
-    return {each.coupon_id: each for each in coupons}
+def held(*coupons: BuyerCoupon) -> Buyer:
+    return Buyer(coupons={each.coupon_id: each for each in coupons})
 
 
 def book(*entries: Sku | Rule | FlashSale) -> PriceBook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.flash_sales.snapshot import FlashItem
+from app.pricing.buyer import ANONYMOUS
 from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
 from app.pricing.schemas import CartLine, CartRequest, Discount, Rejected
 from tests.pricing.build import (
@@ -62,7 +63,7 @@ def test_the_contracts_example_comes_out_as_the_contract_shows_it() -> None:
 
 def test_two_lines_of_one_sku_count_as_one() -> None:
     request = CartRequest("CNY", [CartLine("a", 2), CartLine("b", 1), CartLine("a", 3)])
-    result = price(request, book(sku("a", 100), sku("b", 10)), {}, NOW_MS)
+    result = price(request, book(sku("a", 100), sku("b", 10)), ANONYMOUS, NOW_MS)
     assert [(line.sku.sku_id, line.summary.quantity) for line in result.lines] == [("a", 5), ("b", 1)]
 
 
@@ -428,7 +429,7 @@ def test_a_flash_sale_sells_its_own_skus_in_its_own_currency_only() -> None:
 def test_the_gates_hint_bounds_what_a_buyer_is_offered() -> None:
     shop = book(sku("a", 100), sku("b", 100))
     pools = {shop.skus["a"].pool_id: 3}
-    result = price(cart({"a": 4, "b": 4}), shop, {}, NOW_MS, hints=pools)
+    result = price(cart({"a": 4, "b": 4}), shop, ANONYMOUS, NOW_MS, hints=pools)
     lines = [line.summary for line in result.lines]
     assert [(line.max_quantity, line.available) for line in lines] == [(3, False), (9999, True)]
 
