@@ -68,9 +68,9 @@ async def write(connection: Connection, placed: Sequence[Checkout], _: Coupons) 
     await connection.execute(sql.lock_coupons_to_orders, *map(list, zip(*taken, strict=True)))
 
 
-async def use(connection: Connection, order_id: int) -> list[str]:
-    """The order is paid: its coupons are spent. Leaves whose they were."""
-    return [row["buyer_id"] for row in await connection.fetch(sql.use_coupons, order_id)]
+async def use(connection: Connection, order_ids: Sequence[int]) -> list[str]:
+    """These orders (roots) are paid: their coupons are spent. Leaves whose they were."""
+    return sorted({row["buyer_id"] for row in await connection.fetch(sql.use_coupons, order_ids)})
 
 
 async def give_back(connection: Connection, order_ids: Sequence[int]) -> list[str]:

@@ -1,11 +1,13 @@
-"""A paid order goes on: coupons spent, stock confirmed, `order.paid` told.
+"""Paid orders go on: coupons spent, stock confirmed, `order.paid` told.
 
-Enters: an unpaid order, locked by the caller, inside the caller's transaction. Leaves: it and its children
-moved on. Must hold: one that has moved on already stays as it is; goods that are not there fail the whole.
+Enters: unpaid orders, locked by the caller, inside the caller's transaction. Leaves: them and their children
+moved on, however many in the same few statements. Must hold: one that has moved on already stays as it is;
+goods that are not there fail the whole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import asyncpg
@@ -21,17 +23,19 @@ from app.stock.scripts import PoolFact
 sql = load("payments")
 
 
-async def accept_order(
-    connection: Connection, order_id: int, now: datetime, payment_id: int | None, aftermath: Aftermath
+async def accept_orders(
+    connection: Connection, paid_by: Mapping[int, int | None], now: datetime, aftermath: Aftermath
 ) -> None:
-    """`payment_id` is the attempt that paid; None where nothing was to be paid."""
-    accepted = await connection.fetch(sql.accept_orders, order_id, now)
+    """`paid_by`: of each order (a root) the attempt that paid; None where nothing was to be paid."""
+    order_ids = list(paid_by)
+    accepted = await connection.fetch(sql.accept_orders, order_ids, now)
     if not accepted:
         return
-    aftermath.coupon_buyer_ids += await coupons.use(connection, order_id)
+    aftermath.coupon_buyer_ids += await coupons.use(connection, order_ids)
     pools = await connection.fetch(sql.confirm_stock, [order["order_id"] for order in accepted])
     aftermath.pools += [PoolFact(*pool) for pool in pools]
-    await outbox.append(connection, [_paid_event(order, payment_id) for order in accepted])
+    events = [_paid_event(order, paid_by[order["parent_id"] or order["order_id"]]) for order in accepted]
+    await outbox.append(connection, events)
 
 
 def _paid_event(order: asyncpg.Record, payment_id: int | None) -> Event:

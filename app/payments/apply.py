@@ -17,7 +17,7 @@ from app.bootstrap import Services
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
-from app.payments.accept import accept_order
+from app.payments.accept import accept_orders
 from app.payments.aftermath import Aftermath
 from app.payments.report import Decision, Facts, Report, decide
 from app.payments.state import PaymentStatus, PayOrderStatus, sources
@@ -140,7 +140,8 @@ async def _accept(case: Case, decision: Decision) -> None:
         await _move(case, PaymentStatus.AUTHORIZED, poll_at=case.now)
         await _move_due(case, PayOrderStatus.AUTHORIZED)
     await case.connection.execute(sql.ask_others_soon, case.order_id, case.report.payment_id, case.now)
-    await accept_order(case.connection, case.order_id, case.now, case.report.payment_id, case.aftermath)
+    paid_by = {case.order_id: case.report.payment_id}
+    await accept_orders(case.connection, paid_by, case.now, case.aftermath)
 
 
 async def _return(case: Case, cause: str) -> None:

@@ -19,7 +19,7 @@ from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
-from app.payments.accept import accept_order
+from app.payments.accept import accept_orders
 from app.payments.aftermath import Aftermath, follow_up
 from app.payments.channels import Channel
 from app.payments.provider import ChannelRefused
@@ -89,7 +89,7 @@ async def _create(
         await connection.fetchrow(
             sql.move_pay_order, order_id, PayOrderStatus.PAID, sources(PayOrderStatus.PAID), None
         )
-        await accept_order(connection, order_id, now, None, aftermath)
+        await accept_orders(connection, {order_id: None}, now, aftermath)
         return None
     if await connection.fetchval(sql.count_attempts, order_id) >= ATTEMPTS_MAX:
         raise OrderNotPayable(f"{ATTEMPTS_MAX} attempts were made", code="too_many_attempts")

@@ -88,9 +88,9 @@ UPDATE coupon SET status = 'locked', order_id = taken_by
 FROM unnest($1::bigint[], $2::bigint[]) AS t (id, taken_by) WHERE coupon_id = id;
 
 -- name: use_coupons<!
--- The order's coupons are spent.
+-- The orders' coupons are spent.
 UPDATE coupon SET status = 'used'
-WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = $1 AND status = 'locked'
+WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = ANY($1::bigint[]) AND status = 'locked'
                     ORDER BY coupon_id FOR UPDATE)
 RETURNING buyer_id;
 

@@ -64,13 +64,12 @@ RETURNING order_id;
 UPDATE orders SET pay_deadline = $2 WHERE order_id = $1 AND status = 'NOT_PAID';
 
 -- name: accept_orders<!
--- Paid: a parent becomes INVALID and its children go on; an order of one shop goes on itself.
-UPDATE orders o
-SET status = CASE WHEN o.order_id = $1 AND EXISTS (SELECT FROM orders c WHERE c.parent_id = $1)
-                  THEN 'INVALID' ELSE 'PENDING_SHIPMENT' END,
-    paid_at = $2, version = o.version + 1
-WHERE (o.order_id = $1 OR o.parent_id = $1) AND o.status = 'NOT_PAID'
-RETURNING o.order_id, o.parent_id, o.shop_id, o.status, o.version, o.currency, o.payable_minor;
+-- Paid: a parent (it has no shop) becomes INVALID and its children go on; an order of one shop goes on itself.
+UPDATE orders
+SET status = CASE WHEN shop_id IS NULL THEN 'INVALID' ELSE 'PENDING_SHIPMENT' END,
+    paid_at = $2, version = version + 1
+WHERE (order_id = ANY($1::bigint[]) OR parent_id = ANY($1::bigint[])) AND status = 'NOT_PAID'
+RETURNING order_id, parent_id, shop_id, status, version, currency, payable_minor;
 
 -- name: confirm_stock<!
 -- The orders' goods leave the stock: reserved ones out of the reservation, others (reserved when paid) out of
