@@ -85,7 +85,7 @@ async def open_services(
         lease = NodeLease(pool)
         closing.push_async_callback(lease.stop)
         ids = await lease.start()
-        prices = PriceSnapshots(pool, clock)
+        prices = PriceSnapshots(pool, clock, settings.lanes)
         closing.push_async_callback(prices.stop)
         if load_prices:
             await prices.start()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from app.pricing.lanes import LANES, check_lanes
+
 # Marked as such, and refused in production mode.
 DEMO_JWT_SECRET = "demo-jwt-secret-not-for-production"  # noqa: S105 - the demo's, refused in production
 DEMO_EVENT_SECRET = "demo-event-secret-not-for-production"  # noqa: S105 - the demo's
@@ -48,6 +50,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     quote_ttl_s: int = 300
     clock_offset_s: float = 0.0  # tests move time with it
 
+    # The order in which promotions, coupons and all else lower a price (app/pricing/lanes.py).
+    lanes: tuple[str, ...] = LANES
+
     # The worker shows its metrics there; 0: nowhere.
     worker_metrics_port: int = 0
 
@@ -82,6 +87,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
             raise SystemExit(f"RUSHCART_ENV is {self.env!r}; it can be demo or production.")
         if self.env == "production":
             self._check_production()
+        try:
+            check_lanes(self.lanes)
+        except ValueError as error:
+            raise SystemExit(f"RUSHCART_LANES: {error}.") from None
 
     def _check_production(self) -> None:
         demo = {

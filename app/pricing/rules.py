@@ -23,9 +23,7 @@ from app.pricing.documents import (
     Scope,
     Tiers,
 )
-
-# The order in which lanes are applied; a deployment may configure another one.
-DEFAULT_LANES = ("item", "shop", "platform", "shop_coupon", "platform_coupon")
+from app.pricing.lanes import LANES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -78,9 +76,7 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
         )
 
 
-def promotion_rule(
-    promotion_id: str, document: PromotionDocument, lanes: tuple[str, ...] = DEFAULT_LANES
-) -> Rule:
+def promotion_rule(promotion_id: str, document: PromotionDocument, lanes: tuple[str, ...] = LANES) -> Rule:
     lane = lanes.index(document.lane)
     return Rule(
         kind="promotion",
@@ -97,9 +93,7 @@ def promotion_rule(
     )
 
 
-def coupon_rule(
-    template_id: str, document: CouponTemplateDocument, lanes: tuple[str, ...] = DEFAULT_LANES
-) -> Rule:
+def coupon_rule(template_id: str, document: CouponTemplateDocument, lanes: tuple[str, ...] = LANES) -> Rule:
     """A template's rule. Its window is each coupon's own, so the rule itself has none."""
     lane = lanes.index("platform_coupon" if document.shop_id is None else "shop_coupon")
     return Rule(

@@ -21,6 +21,7 @@ from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
 from app.lib.sql import load
 from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.lanes import LANES
 from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
 
 log = structlog.get_logger()
@@ -35,9 +36,10 @@ ROWS_AT_A_TIME = 2_000
 class PriceSnapshots:
     """`start` loads everything and begins to poll; `stop` ends it."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
+    def __init__(self, pool: Pool, clock: Clock, lanes: tuple[str, ...] = LANES) -> None:
         self._pool = pool
         self._clock = clock
+        self._lanes = lanes
         self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0}
         self._refreshing = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
@@ -80,7 +82,8 @@ class PriceSnapshots:
                 book = await _read_catalog(connection, book, self._versions["catalog"])
             if "promotions" in newer:
                 now_ms = milliseconds(self._clock.now())
-                book = await _read_rules(connection, book, self._versions["promotions"], now_ms)
+                since = self._versions["promotions"]
+                book = await _read_rules(connection, book, since, now_ms, self._lanes)
             if "flash_sales" in newer:
                 rows = await connection.fetch(sql.flash_sales_since, self._versions["flash_sales"])
                 book = book.with_flash_sales([_flash_sale(row) for row in rows])
@@ -103,18 +106,20 @@ async def _read_catalog(connection: Connection, book: PriceBook, since: int) -> 
     return book.with_catalog(shops, skus, withdrawn)
 
 
-async def _read_rules(connection: Connection, book: PriceBook, since: int, now_ms: int) -> PriceBook:
+async def _read_rules(
+    connection: Connection, book: PriceBook, since: int, now_ms: int, lanes: tuple[str, ...]
+) -> PriceBook:
     changed: list[Rule] = []
     removed: list[str] = []
     for row in await connection.fetch(sql.promotions_since, since):
         document = msgspec.convert(row["document"], PromotionDocument)
-        rule = promotion_rule(row["promotion_id"], document)
+        rule = promotion_rule(row["promotion_id"], document, lanes)
         if document.enabled and rule.ends_at_ms > now_ms:
             changed.append(rule)
         else:
             removed.append(rule.rule_id)
     templates = [
-        coupon_rule(row["template_id"], msgspec.convert(row["document"], CouponTemplateDocument))
+        coupon_rule(row["template_id"], msgspec.convert(row["document"], CouponTemplateDocument), lanes)
         for row in await connection.fetch(sql.templates_since, since)
     ]
     return book.with_promotions(changed, removed).with_templates(templates)

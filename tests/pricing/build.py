@@ -13,6 +13,7 @@ from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.engine import price
+from app.pricing.lanes import LANES
 from app.pricing.priced import Priced
 from app.pricing.rules import Rule, coupon_rule, promotion_rule
 from app.pricing.schemas import CartLine, CartRequest
@@ -46,14 +47,18 @@ def sku(
     )
 
 
-def promotion(promotion_id: str, effect: dict[str, Any], **fields: Any) -> Rule:
+def promotion(
+    promotion_id: str, effect: dict[str, Any], *, lanes: tuple[str, ...] = LANES, **fields: Any
+) -> Rule:
     document = {"name": f"Name {promotion_id}", "lane": "shop", "effect": effect, **fields}
-    return promotion_rule(promotion_id, msgspec.convert(document, PromotionDocument))
+    return promotion_rule(promotion_id, msgspec.convert(document, PromotionDocument), lanes)
 
 
-def template(template_id: str, effect: dict[str, Any], **fields: Any) -> Rule:
+def template(
+    template_id: str, effect: dict[str, Any], *, lanes: tuple[str, ...] = LANES, **fields: Any
+) -> Rule:
     document = {"name": f"Name {template_id}", "valid_days": 7, "effect": effect, **fields}
-    return coupon_rule(template_id, msgspec.convert(document, CouponTemplateDocument))
+    return coupon_rule(template_id, msgspec.convert(document, CouponTemplateDocument), lanes)
 
 
 def coupon(coupon_id: str, template_id: str, status: str = "available", **times: int) -> BuyerCoupon:
