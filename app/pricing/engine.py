@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
-from app.pricing.choose import Tries, best_coupons, settle_choice_groups, why_left_out
+from app.pricing.choose import settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries
 from app.pricing.priced import Priced
@@ -65,8 +65,9 @@ def price(
     basket = resolve(cart, book, now_ms)
     promotions = promotion_entries(basket, book)
     if cart.auto_coupons:
-        promotions = settle_choice_groups(promotions, [], basket.lines)
-        chosen, rejected = _choose_coupons(cart.coupon_ids, buyer.coupons, promotions, basket, book)
+        promotions, chosen, rejected = _choose_coupons(
+            cart.coupon_ids, buyer.coupons, promotions, basket, book
+        )
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
@@ -81,15 +82,14 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     Raises as `price` does.
     """
     basket = resolve(cart, book, now_ms)
-    promotions = settle_choice_groups(promotion_entries(basket, book), [], basket.lines)
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
-    best = best_coupons(promotions, entries, basket.lines)
-    tries = Tries(promotions, entries, basket.lines)
-    without = tries.payable_minor([])
+    promotions, search, best = settle_with_best_coupons(
+        promotion_entries(basket, book), entries, basket.lines
+    )
     usable = []
     for entry in entries:
-        saves_minor = without - tries.payable_minor([entry])
+        saves_minor = search.saves_minor(entry)
         if saves_minor > 0:
             usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor, entry in best))
         else:
@@ -98,7 +98,7 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
         UnusableCoupon(each.rule_id, each.name, each.code, each.missing_minor, each.missing_quantity)
         for each in rejected
     ]
-    return CouponChoice(cart.currency, usable, unusable, without - tries.payable_minor(best))
+    return CouponChoice(cart.currency, usable, unusable, search.without_minor - search.payable_minor(best))
 
 
 def _choose_coupons(
@@ -107,12 +107,12 @@ def _choose_coupons(
     promotions: list[Entry],
     basket: Basket,
     book: PriceBook,
-) -> tuple[list[Entry], list[Rejected]]:
-    """The best set of all the buyer's coupons, and why those that the cart named are not in it."""
+) -> tuple[list[Entry], list[Entry], list[Rejected]]:
+    """Promotions and coupons that are best together; why coupons that the cart named are not among them."""
     entries, refused = coupon_entries([*coupons, *named], coupons, basket, book)
-    chosen = best_coupons(promotions, entries, basket.lines)
+    promotions, _, chosen = settle_with_best_coupons(promotions, entries, basket.lines)
     rejected = [each for each in refused if each.rule_id in named]
     for entry in entries:
         if entry.rule_id in named and entry not in chosen:
             rejected.append(why_left_out(entry, chosen, promotions, basket.lines))
-    return chosen, rejected
+    return promotions, chosen, rejected

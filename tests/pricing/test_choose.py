@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.pricing.engine import UnusableCoupon, UsableCoupon, choose_coupons
+from app.pricing.rules import Rule
 from tests.pricing.build import (
     NOW_MS,
     book,
@@ -28,7 +29,19 @@ def off(amount_minor: int) -> dict[str, Any]:
     return {"kind": "amount_off", "amount_minor": amount_minor}
 
 
-EFFECTS = [off(700), {"kind": "percent_off", "percent_bp": 1500}, off(1500)]
+# The last gives more on less: its lower step is worth more.
+EFFECTS = [
+    off(700),
+    {"kind": "percent_off", "percent_bp": 1500},
+    off(1500),
+    {
+        "kind": "tiers",
+        "tiers": [
+            {"min_amount_minor": 3000, "amount_off_minor": 900},
+            {"min_amount_minor": 9500, "amount_off_minor": 200},
+        ],
+    },
+]
 
 TEMPLATES = st.lists(
     st.tuples(
@@ -41,7 +54,7 @@ TEMPLATES = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(TEMPLATES)
 def test_auto_coupons_find_what_brute_force_finds(drawn: list[tuple[Any, ...]]) -> None:
     rules = [
@@ -73,13 +86,66 @@ def test_auto_coupons_find_what_brute_force_finds(drawn: list[tuple[Any, ...]]) 
     assert len(choice.usable) + len(choice.unusable) == len(coupons)
 
 
-def test_more_coupons_than_the_exact_search_takes_are_chosen_one_by_one() -> None:
+def test_many_coupons_that_do_not_lower_each_others_worth_are_all_taken() -> None:
     shop = book(sku("a", 100_000), *(template(str(n), off(100 + n)) for n in range(30)))
     coupons = [coupon(f"c{n}", str(n)) for n in range(30)]
     result = priced(shop, {"a": 1}, *coupons, auto_coupons=True, coupon_ids=[])
-    # the twenty that save most: 110 to 129
-    assert result.summary.coupon_discount_minor == sum(range(110, 130))
-    assert set(result.coupons) == {f"c{n}" for n in range(10, 30)}
+    assert result.summary.coupon_discount_minor == sum(range(100, 130))
+
+
+def test_beyond_the_exact_search_the_set_is_no_worse_than_choosing_one_by_one() -> None:
+    """Of twenty coupons each leaves the others less than they ask for; 2^20 sets are not looked through."""
+    rules = [
+        template(str(n), off(400 + n), condition={"min_amount_minor": 10_000 - 200 * n}) for n in range(20)
+    ]
+    coupons = [coupon(f"c{n:02}", str(n)) for n in range(20)]
+    result = priced(book(sku("a", 10_000), *rules), {"a": 1}, *coupons, auto_coupons=True, coupon_ids=[])
+    one_by_one = 0
+    for n in reversed(range(20)):  # what saves most first
+        if 10_000 - one_by_one >= 10_000 - 200 * n:
+            one_by_one += 400 + n
+    assert result.summary.coupon_discount_minor >= one_by_one > 0
+    assert set(result.coupons) < {each.coupon_id for each in coupons}
+
+
+GROUPED = st.lists(
+    st.tuples(
+        st.sampled_from(EFFECTS),
+        st.sampled_from(["g", "g", "h", None]),
+        st.sampled_from(["item", "shop"]),
+        st.sampled_from([[], ["a"], ["b"]]),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=80)
+@given(GROUPED, TEMPLATES)
+def test_choice_groups_and_coupons_are_best_together(
+    offers: list[tuple[Any, ...]], drawn: list[tuple[Any, ...]]
+) -> None:
+    promotions = [
+        promotion(f"p{number}", effect, choice_group=group, lane=lane, scope={"sku_ids": scope})
+        for number, (effect, group, lane, scope) in enumerate(offers)
+    ]
+    templates = [
+        template(str(number), effect, stack_category=category, scope={"sku_ids": scope})
+        for number, (effect, category, _, scope) in enumerate(drawn[:3])
+    ]
+    coupons = [coupon(f"c{rule.rule_id}", rule.rule_id) for rule in templates]
+    goods = [sku("a", 4000), sku("b", 6001)]
+    grouped: dict[str, list[Rule]] = {}
+    for rule in promotions:
+        grouped.setdefault(rule.choice_group or rule.rule_id, []).append(rule)
+    cheapest = min(
+        priced(book(*goods, *winners, *templates), {"a": 1, "b": 1}, *chosen).summary.payable_minor
+        for winners in product(*grouped.values())
+        for size in range(len(coupons) + 1)
+        for chosen in combinations(coupons, size)
+    )
+    shop = book(*goods, *promotions, *templates)
+    automatic = priced(shop, {"a": 1, "b": 1}, *coupons, auto_coupons=True, coupon_ids=[])
+    assert automatic.summary.payable_minor == cheapest
 
 
 def test_auto_coupons_spend_none_for_nothing_and_the_sooner_ending_of_two_equals() -> None:
