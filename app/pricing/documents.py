@@ -125,7 +125,11 @@ class Tiers(Document, frozen=True, tag_field="kind", tag="tiers"):
             raise ValueError("a percentage cannot be repeated: use `amount_off_minor`")
 
 
-Effect = PercentOff | AmountOff | Tiers
+class FreeFreight(Document, frozen=True, tag_field="kind", tag="free_freight"):
+    """The lines in scope are sent for nothing; `limits.max_discount_minor` bounds what that saves."""
+
+
+Effect = PercentOff | AmountOff | Tiers | FreeFreight
 
 
 class Limits(Document, frozen=True):

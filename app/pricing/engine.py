@@ -19,7 +19,7 @@ from app.pricing.plan import coupon_entries, in_order, promotion_entries
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
 from app.pricing.summary import Hints, rejections, summarize
-from app.pricing.walk import Entry, start, walk_on
+from app.pricing.walk import Entry, Miss, start, walk_on
 
 
 class UsableCoupon(Struct, frozen=True, gc=False):
@@ -72,6 +72,8 @@ def price(
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
     walk = walk_on(start(basket.lines), in_order(promotions, chosen), basket.lines)
+    # There is no freight yet that these could free.
+    walk.misses += [Miss(freed.entry, "gave_nothing") for freed in walk.freed]
     rejected += rejections(cart, walk.misses)
     return summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from app.lib.money import split_pro_rata
+from app.pricing.documents import FreeFreight
 from app.pricing.effects import EFFECTS, InScope
 from app.pricing.lines import Line
 from app.pricing.rules import Rule
@@ -36,6 +37,16 @@ class Step(Struct, frozen=True, gc=False, eq=False):
     total_minor: int
 
 
+class Freed(Struct, frozen=True, gc=False, eq=False):
+    """A rule that frees the freight of these lines, up to its `max_discount_minor`.
+
+    What that comes to is known only when the freight is: after the walk.
+    """
+
+    entry: Entry
+    indexes: Sequence[int]
+
+
 class Miss(Struct, frozen=True, gc=False, eq=False):
     """Why a rule gave nothing."""
 
@@ -51,14 +62,15 @@ class Walk(Struct, gc=False, eq=False):
     left: list[int]
     steps: list[Step]
     misses: list[Miss]
+    freed: list[Freed]
 
     def branch(self) -> Walk:
         """A walk that goes on from here by itself, without the story so far."""
-        return Walk(self.left.copy(), [], [])
+        return Walk(self.left.copy(), [], [], self.freed.copy())
 
 
 def start(lines: Sequence[Line]) -> Walk:
-    return Walk([line.goods_minor for line in lines], [], [])
+    return Walk([line.goods_minor for line in lines], [], [], [])
 
 
 def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk:
@@ -84,9 +96,12 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if isinstance(outcome, Miss):
             walk.misses.append(outcome)
             continue
-        walk.steps.append(outcome)
         if rule.stack_category is not None:
             categories.add(rule.stack_category)
+        if isinstance(outcome, Freed):
+            walk.freed.append(outcome)
+            continue
+        walk.steps.append(outcome)
         for index, amount in zip(indexes, outcome.amounts, strict=True):
             left[index] -= amount
             if closed is not None and amount:
@@ -113,7 +128,9 @@ def _open_lines(entry: Entry, closed: dict[tuple[int, int], bool]) -> Sequence[i
     return [index for index in entry.indexes if not closed.get((lane, index))]
 
 
-def _apply(entry: Entry, indexes: Sequence[int], left: list[int], lines: Sequence[Line]) -> Step | Miss:
+def _apply(
+    entry: Entry, indexes: Sequence[int], left: list[int], lines: Sequence[Line]
+) -> Step | Freed | Miss:
     rule = entry.rule
     scope = InScope(lines, indexes, [left[index] for index in indexes])
     if rule.min_amount_minor or rule.min_quantity:
@@ -126,6 +143,8 @@ def _apply(entry: Entry, indexes: Sequence[int], left: list[int], lines: Sequenc
                 missing_minor if missing_minor > 0 else None,
                 missing_quantity if missing_quantity > 0 else None,
             )
+    if isinstance(rule.effect, FreeFreight):
+        return Freed(entry, indexes)
     amounts = EFFECTS[type(rule.effect)](rule, rule.effect, scope)
     total_minor = sum(amounts)
     if rule.max_discount_minor is not None and total_minor > rule.max_discount_minor:

@@ -7,7 +7,10 @@ import pytest
 from app.flash_sales.snapshot import FlashItem
 from app.pricing.buyer import ANONYMOUS
 from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.lines import resolve
+from app.pricing.plan import promotion_entries
 from app.pricing.schemas import CartLine, CartRequest, Discount, Rejected
+from app.pricing.walk import start, walk_on
 from tests.pricing.build import (
     HOUR_MS,
     NOW_MS,
@@ -453,3 +456,11 @@ def test_the_quote_ends_when_it_was_said_to() -> None:
     result = price(cart({"a": 1}), shop, held(), NOW_MS + HOUR_MS, quote_id="q", quote_ttl_s=300)
     assert result.summary.quote_id == "q"
     assert result.summary.expires_at.isoformat() == "2027-01-15T09:05:00+00:00"
+
+
+def test_a_rule_that_frees_freight_notes_its_lines_and_lowers_no_price() -> None:
+    lines = book(sku("a", 100), sku("b", 100), promotion("p", {"kind": "free_freight"}))
+    basket = resolve(cart({"a": 1, "b": 1}), lines, NOW_MS)
+    walk = walk_on(start(basket.lines), promotion_entries(basket, lines), basket.lines)
+    assert [(freed.entry.rule_id, freed.indexes) for freed in walk.freed] == [("p", [0, 1])]
+    assert (walk.left, walk.steps, walk.misses) == ([100, 100], [], [])
