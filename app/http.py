@@ -27,6 +27,7 @@ from app.coupons import routes as coupons
 from app.dependencies import DEPENDENCIES
 from app.events_in import routes as events_in
 from app.flash_sales import routes as flash_sales
+from app.gift_cards import routes as gift_cards
 from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge, Unavailable
@@ -36,8 +37,10 @@ from app.lib.postgres import TRANSIENT_ERRORS
 from app.lib.strict_request import StrictRequest
 from app.orders import routes as orders
 from app.payments import routes as payments
+from app.points import routes as points
 from app.pricing import routes as pricing
 from app.promotions import routes as promotions
+from app.red_packets import routes as red_packets
 from app.refunds import routes as refunds
 from app.settings import Settings
 from app.stock import routes as stock
@@ -50,6 +53,9 @@ ROUTES: list[ControllerRouterHandler] = [
     *catalog.ROUTES,
     *promotions.ROUTES,
     *coupons.ROUTES,
+    *points.ROUTES,
+    *gift_cards.ROUTES,
+    *red_packets.ROUTES,
     *stock.ROUTES,
     *flash_sales.ROUTES,
     *cart.ROUTES,

@@ -18,6 +18,7 @@ from app.payments.state import (
     PaymentStatus,
     PayOrderStatus,
 )
+from app.red_packets.state import RED_PACKET_TRANSITIONS, RedPacketStatus
 from app.refunds.state import REFUND_TRANSITIONS, RefundStatus
 
 PAGE = ROOT / "docs" / "state_machines.md"
@@ -68,6 +69,13 @@ MACHINES = [
         "FAILED is what the channel said; only then a new reference is used.",
         RefundStatus.REQUESTED,
         REFUND_TRANSITIONS,
+    ),
+    Machine(
+        "Red packet",
+        "red_packet",
+        "One packet, one order. The money of one that nobody used in time goes back to its pool.",
+        RedPacketStatus.AVAILABLE,
+        RED_PACKET_TRANSITIONS,
     ),
 ]
 

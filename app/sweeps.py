@@ -22,6 +22,8 @@ from app.lib import metrics
 from app.lib.valkey import GateDown
 from app.orders import close
 from app.payments.poll import poll_payments
+from app.points.expire import expire_points
+from app.red_packets.expire import expire_red_packets
 from app.refunds.send import send_due_refunds
 from app.stock.reconcile import reconcile
 from app.stock.sweep import sweep_flight
@@ -77,6 +79,8 @@ SWEEPS = [
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
     Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),
+    Sweep("expire_points", expire_points),
+    Sweep("expire_red_packets", expire_red_packets),
     Sweep("settle_flight", settle_flight, period_s=FLIGHT_PERIOD_S),
     Sweep("correct_gate", correct_gate, period_s=RECONCILE_PERIOD_S),
     Sweep("prune_outbox", relay.prune, 1_000),

@@ -27,7 +27,7 @@ async def test_the_database_takes_exactly_these_states(database_url: str) -> Non
                 "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1",
                 f"{machine.table}_status_check",
             )
-            assert set(re.findall(r"'([A-Z_]+)'::text", check)) == {
+            assert set(re.findall(r"'([A-Za-z_]+)'::text", check)) == {
                 str(state) for state in machine.transitions
             }
     finally:

@@ -70,6 +70,10 @@ NEEDS_A_KEY = {
     "/coupon/redeem",
     "/admin/coupon_templates/{template_id}/grants",
     "/admin/skus/{sku_id}/stock/adjust",
+    "/admin/points/grants",
+    "/admin/gift_cards",
+    "/admin/red_packet_pools/{pool_id}/fund",
+    "/admin/red_packet_pools/{pool_id}/send",
 }
 
 

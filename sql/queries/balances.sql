@@ -1,0 +1,43 @@
+-- name: open_balances!
+-- Rows to lock: an account that never held anything has none.
+INSERT INTO balance (account, currency)
+SELECT account, currency FROM unnest($1::text[], $2::text[]) AS a (account, currency)
+ORDER BY account COLLATE "C", currency COLLATE "C"
+ON CONFLICT DO NOTHING;
+
+-- name: lock_balances
+-- What accounts hold, until the commit nobody else's to change; those that never held anything are left out.
+SELECT account, currency, amount FROM balance
+WHERE (account, currency) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+ORDER BY account, currency FOR UPDATE;
+
+-- name: book<!
+-- Write postings whose accounts are locked, and change what these hold; one that is written already is left
+-- out. Returns those that are new.
+WITH entry AS MATERIALIZED (
+    SELECT e.*, b.account IS NOT NULL AS kept,
+           b.amount + sum(e.amount) OVER (PARTITION BY account, currency ORDER BY place) AS balance_after
+    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+         WITH ORDINALITY AS e (kind, posting_id, account, currency, amount, order_id, place)
+    LEFT JOIN balance AS b USING (account, currency)
+    WHERE NOT EXISTS (SELECT FROM ledger_entry AS l WHERE (l.posting_kind, l.posting_id) = (e.kind, e.posting_id))
+), written AS (
+    INSERT INTO ledger_entry (posting_kind, posting_id, account, currency, amount_minor, order_id, balance_after,
+                              created_at)
+    SELECT kind, posting_id, account, currency, amount, order_id, balance_after, $7 FROM entry ORDER BY place
+), changed AS (
+    UPDATE balance AS b SET amount = b.amount + c.change
+    FROM (SELECT account, currency, sum(amount)::bigint AS change FROM entry WHERE kept GROUP BY account, currency) AS c
+    WHERE (b.account, b.currency) = (c.account, c.currency)
+)
+SELECT DISTINCT kind, posting_id FROM entry;
+
+-- name: read_balance
+-- What an account holds; no row is nothing.
+SELECT amount FROM balance WHERE account = $1 AND currency = $2;
+
+-- name: read_statement
+-- The entries of an account, the newest first, from a cursor on.
+SELECT entry_id, posting_kind, order_id, amount_minor, balance_after, created_at FROM ledger_entry
+WHERE account = $1 AND balance_after IS NOT NULL AND entry_id < $2 ORDER BY entry_id DESC LIMIT $3;
+
