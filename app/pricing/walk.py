@@ -62,7 +62,7 @@ class Walk(Struct, gc=False, eq=False):
     left: list[int]
     steps: list[Step]
     misses: list[Miss]
-    freed: list[Freed]
+    freed: list[Freed] = []
 
     def branch(self) -> Walk:
         """A walk that goes on from here by itself, without the story so far."""
@@ -70,7 +70,7 @@ class Walk(Struct, gc=False, eq=False):
 
 
 def start(lines: Sequence[Line]) -> Walk:
-    return Walk([line.goods_minor for line in lines], [], [], [])
+    return Walk([line.goods_minor for line in lines], [], [])
 
 
 def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk:
