@@ -18,7 +18,7 @@ from app.checkout.admit import Numbers, PoolNumbers, admit
 from app.checkout.claims import CLAIMS, wants_any
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError, IdempotencyKeyReused
-from app.lib.idempotency import Answer, earlier_answer
+from app.lib.idempotency import DOES_NOT_FIT, Answer, earlier_answer
 from app.lib.idempotency import sql as idempotency_sql
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
@@ -27,8 +27,6 @@ from app.stock.scripts import PoolFact
 sql = load("checkout")
 
 CREATED = 201
-# A key that is there already; too little stock, or a closed pool.
-DOES_NOT_FIT = frozenset({"idempotency_pkey", "batch_fits"})
 _encode = msgspec.json.Encoder().encode
 Outcome = Answer | AppError
 

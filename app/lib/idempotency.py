@@ -20,6 +20,9 @@ from app.lib.sql import load
 sql = load("idempotency")
 
 KEY_LENGTH_MAX = 255
+# What ends a statement that hopes for the usual case: its key is there already, or `must_fit` (of
+# sql/migrations) said no. Nothing was changed, and the long way finds out what to answer.
+DOES_NOT_FIT = frozenset({"idempotency_pkey", "batch_fits"})
 _encode = msgspec.json.Encoder().encode
 
 

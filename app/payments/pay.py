@@ -1,8 +1,10 @@
 """`POST /shopping/orders/{order_id}/payments`: the buyer chooses a channel.
 
 Enters: the order, the channel, an Idempotency-Key. Leaves: an attempt, opened at the channel, and what the
-buyer does next. Must hold: the attempt is committed before the channel is asked, and the channel is asked
-outside any transaction with the attempt's id as reference; a crash in between is taken up by `poll`.
+buyer does next. Nearly always the order can be paid, and one statement makes the attempt; where it cannot, a
+transaction finds out what to answer. Must hold: the attempt is committed before the channel is asked, and the
+channel is asked outside any transaction with the attempt's id as reference; a crash in between is taken up by
+`poll`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import msgspec
 from app.bootstrap import Services
 from app.lib.auth import Caller
 from app.lib.errors import Conflict, NotFound
-from app.lib.idempotency import Answer, identify, run_once
+from app.lib.idempotency import DOES_NOT_FIT, Answer, Once, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments.accept import accept_orders
@@ -50,7 +52,9 @@ async def pay(
     """Raises NotFound, OrderNotPayable, ChannelUnknown, ChannelDown, ChannelRefused, IdempotencyKeyReused."""
     channel = services.channels.offering(request.channel, request.method)
     once = identify("payments", buyer.sub, key, (order_id, request))
-
+    started = await _start(services, once, order_id, request)
+    if started is not None:
+        return Answer(CREATED, msgspec.json.encode(await _open(services, channel, started)))
     aftermath = Aftermath()
 
     async def effect(connection: Connection) -> Answer:
@@ -62,8 +66,36 @@ async def pay(
     payment_id = msgspec.json.decode(kept.body, type=int | None)
     reply = PaymentReply(None, PaymentStatus.CAPTURED, None)
     if payment_id is not None:
-        reply = await _open(services, channel, payment_id)
+        reply = await _open(services, channel, await _read(services, payment_id))
     return Answer(kept.status, msgspec.json.encode(reply), kept.replayed)
+
+
+async def _start(
+    services: Services, once: Once, order_id: int, request: PaymentRequest
+) -> asyncpg.Record | None:
+    """The new attempt's row; None, and nothing changed, where the order or the key is not as hoped for."""
+    payment_id, now = services.ids.next(), services.clock.now()
+    try:
+        return await services.pool.fetchrow(
+            sql.start_payment,
+            once.digest,
+            once.call,
+            once.caller_id,
+            once.request_hash,
+            msgspec.json.encode(payment_id),
+            payment_id,
+            order_id,
+            request.channel,
+            request.method,
+            now,
+            now + timedelta(seconds=TAKE_UP_AFTER_S),
+            ATTEMPTS_MAX,
+            request.return_url,
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        if error.constraint_name not in DOES_NOT_FIT:
+            raise
+        return None
 
 
 async def _create(
@@ -119,18 +151,15 @@ def _check_payable(order: asyncpg.Record, due: asyncpg.Record | None) -> None:
         )
 
 
-async def _open(services: Services, channel: Channel, payment_id: int) -> PaymentReply:
+async def _open(services: Services, channel: Channel, payment: asyncpg.Record) -> PaymentReply:
     """The reply, from the attempt's row, so that a repeat gets the same one."""
-    payment = await services.pool.fetchrow(sql.read_payment, payment_id)
-    assert payment is not None, "it was committed"
     if payment["action"] is None:
         payment = await open_at_channel(services, channel, payment)
     if payment["action"] is None:
         raise ChannelRefused(payment["failure_reason"] or payment["status"], reason=payment["status"])
     # PENDING also in a repeat after it was paid: the same key gives the same body.
-    return PaymentReply(
-        str(payment_id), PaymentStatus.PENDING, msgspec.convert(payment["action"], PaymentAction)
-    )
+    action = msgspec.convert(payment["action"], PaymentAction)
+    return PaymentReply(str(payment["payment_id"]), PaymentStatus.PENDING, action)
 
 
 async def open_at_channel(services: Services, channel: Channel, payment: Any) -> asyncpg.Record:
@@ -148,13 +177,18 @@ async def open_at_channel(services: Services, channel: Channel, payment: Any) ->
             return_url=payment["return_url"],
         )
         first_poll = now + timedelta(seconds=FIRST_POLL_S)
-        await services.pool.execute(
+        opened = await services.pool.fetchrow(
             sql.record_opened, payment_id, state.psp_reference, state.action, now, first_poll
         )
     except ChannelRefused as error:
         await services.pool.fetchrow(
             sql.move_payment, payment_id, PaymentStatus.FAILED, ["CREATED"], None, error.reason, now, None
         )
-    opened = await services.pool.fetchrow(sql.read_payment, payment_id)
-    assert opened is not None, "attempts are never deleted"
-    return opened
+        opened = None
+    return opened or await _read(services, payment_id)
+
+
+async def _read(services: Services, payment_id: int) -> asyncpg.Record:
+    payment = await services.pool.fetchrow(sql.read_payment, payment_id)
+    assert payment is not None, "attempts are committed before anybody asks, and never deleted"
+    return payment

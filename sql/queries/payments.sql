@@ -36,13 +36,40 @@ INSERT INTO payment_order (payment_id, order_id, buyer_id, channel, method, curr
                            return_url, created_at, updated_at, poll_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10);
 
--- name: record_opened!
--- The channel has opened the attempt; if it has already reported more, only the reply's part is new.
+-- name: start_payment<!
+-- A new attempt together with its key ($1 to $5), in one statement, where the order can be paid: else must_fit
+-- ends it, and a key that is there already does. As everywhere the key comes before the order, and the order
+-- before what is due. Attempts that are made at the same moment may pass $12 by one: it bounds them.
+WITH keyed AS (
+    INSERT INTO idempotency (digest, call, caller_id, request_hash, status, response)
+    VALUES ($1, $2, $3, $4, 201, $5) RETURNING digest
+), root AS MATERIALIZED (
+    SELECT order_id, parent_id, buyer_id, status, pay_deadline FROM orders
+    WHERE order_id = $7 AND (SELECT count(*) FROM keyed) >= 0 FOR UPDATE
+), due AS MATERIALIZED (
+    SELECT p.status, p.currency, p.amount_minor FROM pay_order AS p JOIN root USING (order_id)
+    WHERE p.due_number = 1 FOR UPDATE OF p
+), fitting AS MATERIALIZED (
+    SELECT must_fit(count(*) = 1 AND (SELECT count(*) < $12 FROM payment_order WHERE order_id = $7)) AS fits,
+           min(due.currency) AS currency, min(due.amount_minor) AS amount_minor
+    FROM root, due
+    WHERE root.buyer_id = $3 AND root.parent_id IS NULL AND root.status = 'NOT_PAID' AND due.status = 'UNPAID'
+      AND (root.pay_deadline IS NULL OR root.pay_deadline > $10) AND due.amount_minor > 0
+)
+INSERT INTO payment_order (payment_id, order_id, buyer_id, channel, method, currency, amount_minor,
+                           return_url, created_at, updated_at, poll_at)
+SELECT $6, $7, $3, $8, $9, currency, amount_minor, $13, $10, $10, $11 FROM fitting WHERE fits
+RETURNING payment_id, status, currency, amount_minor, return_url, action, failure_reason;
+
+-- name: record_opened<!
+-- The channel has opened the attempt; if it has already reported more, only the reply's part is new. No row
+-- when that was recorded before.
 UPDATE payment_order
 SET psp_reference = $2, action = $3, updated_at = $4,
     poll_at = CASE status WHEN 'CREATED' THEN $5::timestamptz ELSE poll_at END,
     status = CASE status WHEN 'CREATED' THEN 'PENDING' ELSE status END
-WHERE payment_id = $1 AND action IS NULL;
+WHERE payment_id = $1 AND action IS NULL
+RETURNING payment_id, status, action, failure_reason;
 
 -- name: move_payment<!
 -- Move an attempt on; no row when it is not in one of the states $3.

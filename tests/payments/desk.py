@@ -161,6 +161,15 @@ class Desk:
     async def at_provider(self, payment: Any) -> Any:
         return (await self.provider.get(f"/v1/payments/{payment['payment_id']}")).json()
 
+    async def is_blocked(self) -> bool:
+        """Whether somebody waits for a lock in this test's database."""
+        return bool(
+            await self.value(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+
     def is_paid(self, order: Order) -> Condition:
         async def check() -> bool:
             return (await self.due(order))[0] == "PAID"

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.lib.clock import OffsetClock
+from app.payments.pay import ATTEMPTS_MAX
 from app.payments.poll import poll_payments
 from tests.paid_orders import Line
 from tests.payments.desk import Desk, until
@@ -90,6 +91,29 @@ async def test_what_cannot_be_paid_is_refused_and_changes_nothing(desk: Desk) ->
     )
     assert nobody.status_code == 404
     assert await desk.value("SELECT count(*) FROM payment_order") == 0
+    assert await desk.value("SELECT count(*) FROM idempotency") == 0
+
+
+async def test_an_order_has_so_many_attempts_and_no_more(desk: Desk) -> None:
+    order = await desk.place()
+    for _ in range(ATTEMPTS_MAX):
+        await desk.start(order)
+    refused = await desk.pay(order)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_attempts")
+    assert await desk.value("SELECT count(*) FROM payment_order") == ATTEMPTS_MAX
+    assert await desk.value("SELECT count(*) FROM idempotency") == ATTEMPTS_MAX
+
+
+async def test_an_order_that_is_closed_while_it_is_asked_for_gets_no_attempt(desk: Desk) -> None:
+    order = await desk.place()
+    async with desk.services.pool.acquire() as closer, closer.transaction():
+        await closer.execute("UPDATE orders SET status = 'CANCELED' WHERE order_id = $1", order.order_id)
+        asked = asyncio.create_task(desk.pay(order))
+        await until(desk.is_blocked)
+    refused = await asked
+    assert (refused.status_code, refused.json()["code"]) == (409, "order_not_payable")
+    assert await desk.value("SELECT count(*) FROM payment_order") == 0
+    assert await desk.value("SELECT count(*) FROM idempotency") == 0
 
 
 async def test_another_buyers_order_is_not_found(desk: Desk, login: object) -> None:
