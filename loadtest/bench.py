@@ -18,9 +18,10 @@ from rich.progress import Progress
 
 from loadtest import report
 from loadtest.cases import API, API_BATCH_OF_1, CASES, ECHO_SERVERS, Case, choose, write_requests
+from loadtest.engine import measure_engine
 from loadtest.goods import SKUS_MIN
 from loadtest.measure import Sample, measure
-from loadtest.preload import preload_orders
+from loadtest.preload import preload_orders, preload_promotions
 from loadtest.processes import Processes, Server
 from loadtest.prove import ledger_problems
 from loadtest.stage import fill, import_catalog
@@ -49,13 +50,15 @@ def bench(
         Processes(Path(folder)) as processes,
     ):
         import_catalog(processes.folder, SKUS_MIN)
+        preload_promotions(processes.settings.database_url)
         preload_orders(processes.settings.database_url, orders)
+        engine = measure_engine()
         servers = _start_servers(processes, cases)
         stage = fill(servers[API].base_url, processes.settings)
         requests = write_requests(stage, processes.folder)
         samples = _run(cases, servers, requests, processes, connections, seconds, rounds)
         options = {"seconds": seconds, "rounds": rounds, "connections": connections, "orders before": orders}
-        figures = report.summarize(samples, options)
+        figures = report.summarize(samples, engine, options)
         report.show(figures, console)
         console.print(f"Written to {report.store(figures, 'bench.json')}")
         problems = [f"{name}: {each.median.unexpected} unexpected answers"

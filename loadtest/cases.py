@@ -7,19 +7,22 @@ requests of `checkout`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadtest import rules
 from loadtest.stage import CHECKOUT_PATH, PRICE_PATH, Buyer, Cart, Stage, cart_body
 
 Body = dict[str, Any]
 
 # Buyers and carts are paired anew until each buyer has had several carts.
 REQUESTS = 2_000
+# of the carts under many rules
+RULED_LINES = 5
 ECHO = "echo"
 API = "api"
 API_BATCH_OF_1 = "api-batch-of-1"
@@ -42,6 +45,7 @@ CASES = (
     Case("limit", "limit", CHECKOUT_PATH, "checkout", 201, "plain ASGI echo of the checkout request"),
     Case(ECHO, ECHO, CHECKOUT_PATH, "checkout", 201, "the usual typed Litestar handler, echoing it"),
     Case("cal_price", API, PRICE_PATH, "price", 200, "two lines, a promotion and a coupon"),
+    Case("cal_price_rules", API, PRICE_PATH, "ruled", 200, "five lines, 10,000 rules, one of 20 coupons"),
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
     Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone"),
@@ -68,12 +72,14 @@ def write_requests(stage: Stage, folder: Path) -> dict[str, Path]:
         "hot": lambda buyer, _: _checkout(buyer, stage.hot),
         "sold_out": lambda buyer, _: _checkout(buyer, stage.sold_out),
     }
-    return {kind: _write(folder / f"{kind}.requests", body, stage) for kind, body in kinds.items()}
+    files = {kind: _write(folder / f"{kind}.requests", body, _pairs(stage)) for kind, body in kinds.items()}
+    ruled = [(each, Cart(rules.cart_lines(n, RULED_LINES), 0)) for n, each in enumerate(stage.ruled_buyers)]
+    return files | {"ruled": _write(folder / "ruled.requests", kinds["price"], ruled)}
 
 
-def _write(path: Path, body: Callable[[Buyer, Cart], Body], stage: Stage) -> Path:
+def _write(path: Path, body: Callable[[Buyer, Cart], Body], pairs: Iterable[tuple[Buyer, Cart]]) -> Path:
     with path.open("wb") as file:
-        for buyer, cart in _pairs(stage):
+        for buyer, cart in pairs:
             file.write(buyer.token.encode() + b"\t" + msgspec.json.encode(body(buyer, cart)) + b"\n")
     return path
 

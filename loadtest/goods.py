@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from loadtest import rules
+
 CURRENCY = "CNY"
 SHOPS = 5
 SKUS_PER_ITEM = 2
@@ -54,6 +56,9 @@ def _records(skus: int) -> Iterator[dict[str, Any]]:
         yield _item(f"item-{item}", f"shop-{item % SHOPS}", [_sku(sku_id(n), n, ON_HAND) for n in numbers])
     yield _item("item-hot", "shop-0", [_sku(HOT_SKU, 1, ON_HAND)])
     yield _item("item-sold-out", "shop-0", [_sku(SOLD_OUT_SKU, 3, 0)])
+    yield {"shop": {"shop_id": rules.SHOP_ID, "name": "Ruled", "currency": CURRENCY}}
+    ruled = [_sku(rules.ruled_sku(n), n, ON_HAND) for n in range(rules.RULED_SKUS)]
+    yield _item("item-ruled", rules.SHOP_ID, ruled)
 
 
 def _item(item_id: str, shop_id: str, skus: list[dict[str, Any]]) -> dict[str, Any]:

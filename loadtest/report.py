@@ -12,7 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from loadtest import rules
 from loadtest.cases import ECHO, Case
+from loadtest.engine import EngineFigures
 from loadtest.measure import Sample, median_of
 
 REPORTS = Path(__file__).with_name("reports")
@@ -34,16 +36,17 @@ class Report(msgspec.Struct, frozen=True):
     machine: str
     options: dict[str, int]
     cases: dict[str, Figures]
+    engine: EngineFigures
 
 
-def summarize(samples: dict[Case, list[Sample]], options: dict[str, int]) -> Report:
+def summarize(samples: dict[Case, list[Sample]], engine: EngineFigures, options: dict[str, int]) -> Report:
     echo = next((rounds for case, rounds in samples.items() if case.name == ECHO), None)
     cases = {
         case.name: Figures(case.what, _ratio(rounds, echo), median_of(rounds), rounds)
         for case, rounds in samples.items()
     }
     machine = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
-    return Report(datetime.now(UTC), machine, options, cases)
+    return Report(datetime.now(UTC), machine, options, cases, engine)
 
 
 def _ratio(rounds: list[Sample], echo: list[Sample] | None) -> float | None:
@@ -84,6 +87,10 @@ def show(report: Report, console: Console) -> None:
             f"{sample.wrk_cpu_us:.0f}",
         )
     console.print(table)
+    console.print(
+        f"Engine alone, median: 10 lines under 30 of {rules.RULES:,} rules {report.engine.price_us:,.0f} µs, "
+        f"the best of {rules.COUPONS} coupons for them {report.engine.choose_us:,.0f} µs"
+    )
 
 
 def store(report: Report, name: str) -> Path:

@@ -20,10 +20,12 @@ import msgspec
 from app.lib.auth import make_token
 from app.runtime.children import PROGRAM, ROOT
 from app.settings import Settings
-from loadtest import goods
+from loadtest import goods, rules
 
 # Each buyer stays below the default rate limit (100/s) up to 40,000 requests a second in all.
 BUYERS = 400
+# Those with many coupons: fewer, since each has twenty.
+RULED_BUYERS = 100
 # A process sees a change within a second; importing a hundred thousand SKUs makes that several.
 VISIBLE_LIMIT_S = 30.0
 CALLS_AT_ONCE = 16
@@ -55,6 +57,8 @@ class Stage(msgspec.Struct, frozen=True):
     two_line: list[Cart]
     hot: Cart
     sold_out: Cart
+    # with many coupons each; the one they choose is for the carts of loadtest/rules.py
+    ruled_buyers: list[Buyer] = []
 
 
 def import_catalog(data_dir: Path, skus: int) -> None:
@@ -93,7 +97,12 @@ async def _fill(base_url: str, settings: Settings) -> Stage:
         hot = await _priced_cart(http, tokens[0], [goods.line(goods.HOT_SKU)])
         sold_out = await _priced_cart(http, tokens[0], [goods.line(goods.SOLD_OUT_SKU)])
         buyers = await _each(lambda token: _buyer(http, token, two_line[0]), tokens)
-    return Stage(buyers, carts, hot, sold_out)
+        ruled_tokens = [
+            make_token(settings, sub=_ruled_buyer_id(n), role="buyer") for n in range(RULED_BUYERS)
+        ]
+        ruled_lines = rules.cart_lines(0, rules.RULED_SKUS)
+        ruled = await _each(lambda token: _buyer(http, token, ruled_lines), ruled_tokens)
+    return Stage(buyers, carts, hot, sold_out, ruled)
 
 
 def cart_body(lines: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
@@ -107,6 +116,11 @@ async def _put_rules(http: httpx.AsyncClient, settings: Settings) -> None:
     template = f"/admin/coupon_templates/{goods.COUPON_TEMPLATE_ID}"
     await _call(http, op, "PUT", template, goods.coupon_template())
     await _call(http, op, "POST", f"{template}/grants", {"user_ids": buyer_ids})
+    ruled_buyer_ids = [_ruled_buyer_id(n) for n in range(RULED_BUYERS)]
+    for template_id, document in rules.coupon_templates().items():
+        template = f"/admin/coupon_templates/{template_id}"
+        await _call(http, op, "PUT", template, document)
+        await _call(http, op, "POST", f"{template}/grants", {"user_ids": ruled_buyer_ids})
 
 
 async def _wait_visible(http: httpx.AsyncClient, token: str, lines: list[dict[str, Any]]) -> None:
@@ -163,6 +177,10 @@ async def _each(call: Callable[[Enters], Awaitable[Leaves]], values: Iterable[En
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def _ruled_buyer_id(number: int) -> str:
+    return f"ruled-buyer-{number}"
 
 
 def _buyer_id(number: int) -> str:

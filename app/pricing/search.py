@@ -66,24 +66,24 @@ class Search:
         return self._best
 
     def _visit(self, place: int, left: list[int], taken: list[Entry]) -> None:
-        """All that can become of these lines from this stage on."""
+        """All that can become of these lines from this stage on, while there is time."""
         payable_minor = sum(left)
-        if place == len(self._stages):
-            self._compare(payable_minor, taken)
-            return
-        least_minor = payable_minor - self._rests_minor[place]
-        if (least_minor, len(taken)) >= (self._best.payable_minor, len(self._best.coupons)):
-            return
-        stage = self._stages[place]
-        if stage[0].rule.kind != "coupon":
-            self._visit(place + 1, self._walk(left, stage).left, taken)
-            return
-        if self._steps < STEPS_MAX and _may_join(stage[0], taken):
-            self._steps += 1
-            walk = self._walk(left, stage)
-            if walk.steps:
-                self._visit(place + 1, walk.left, [*taken, stage[0]])
-        self._visit(place + 1, left, taken)
+        categories = {entry.rule.stack_category for entry in taken} - {None}
+        for stage, rest_minor in zip(self._stages[place:], self._rests_minor[place:], strict=True):
+            place += 1
+            best = (self._best.payable_minor, len(self._best.coupons))
+            if (payable_minor - rest_minor, len(taken)) >= best or self._steps >= STEPS_MAX:
+                return
+            coupon = stage[0]
+            if coupon.rule.kind != "coupon":
+                left = self._walk(left, stage).left
+                payable_minor = sum(left)
+            elif coupon.rule.stack_category not in categories:
+                self._steps += 1
+                walk = self._walk(left, stage)
+                if walk.steps:
+                    self._visit(place, walk.left, [*taken, coupon])
+        self._compare(payable_minor, taken)
 
     def _compare(self, payable_minor: int, coupons: list[Entry]) -> None:
         if (payable_minor, len(coupons)) < (self._best.payable_minor, len(self._best.coupons)):

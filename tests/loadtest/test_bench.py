@@ -15,6 +15,7 @@ from app.catalog.import_file import import_file
 from app.pricing.schemas import CartLine, CheckoutRequest
 from loadtest import echo, goods
 from loadtest.cases import REQUESTS, choose, write_requests
+from loadtest.engine import EngineFigures
 from loadtest.measure import Sample, median_of
 from loadtest.preload import preload_orders
 from loadtest.prove import count_orders
@@ -56,7 +57,11 @@ def test_a_case_that_does_not_exist_is_refused_with_those_that_do() -> None:
 def test_the_ratio_is_taken_within_each_round() -> None:
     """A machine that becomes twice as slow after the first round changes no ratio."""
     echo_case, checkout = choose("echo,checkout")
-    report = summarize({echo_case: samples(8_000, 4_000, 4_000), checkout: samples(4_000, 2_000, 2_000)}, {})
+    report = summarize(
+        {echo_case: samples(8_000, 4_000, 4_000), checkout: samples(4_000, 2_000, 2_000)},
+        EngineFigures(1, 2),
+        {},
+    )
     assert report.cases["checkout"].of_the_echo == 0.5
     assert report.cases["checkout"].median.requests_per_s == 2_000
 
