@@ -15,6 +15,7 @@ import redis.asyncio as redis
 
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
+from app.coupons.take import Taking, open_taking
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -48,6 +49,7 @@ class Services:
     anonymous_limiter: RateLimiter
     prices: PriceSnapshots
     coupons: HeldCoupons
+    taking: Taking
     gate: Gate
     placing: Placing
     hints: Hints
@@ -91,6 +93,8 @@ async def open_services(
             await prices.start()
         coupons = HeldCoupons(pool, valkey, clock)
         closing.push_async_callback(coupons.stop)
+        taking = open_taking(pool, valkey, coupons)
+        closing.push_async_callback(taking.stop)
         gate = Gate(valkey, pool)
         closing.push_async_callback(gate.stop)
         hints = Hints(pool)
@@ -116,6 +120,7 @@ async def open_services(
             ),
             prices=prices,
             coupons=coupons,
+            taking=taking,
             gate=gate,
             placing=placing,
             hints=hints,

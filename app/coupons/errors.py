@@ -34,6 +34,13 @@ class PerBuyerMaxReached(Conflict):
     title = "A buyer may not have more of these coupons"
 
 
+class ClaimNotOpen(Conflict):
+    """Member: `claim_from` when it has not begun, `claim_to` when it is over."""
+
+    code = "claim_not_open"
+    title = "These coupons cannot be claimed now"
+
+
 class CouponsEnded(Conflict):
     code = "coupons_ended"
     title = "These coupons have ended"

@@ -1,12 +1,15 @@
-"""Coupons: templates and grants by `op` (or `merchant` for its own shop); redeeming and listing by buyers."""
+"""Coupons: templates and grants by `op` (or `merchant` for its own shop); buyers claim, redeem and list."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from litestar import Response, get, post, put
 from litestar.params import JSONBody
 
 from app.coupons.administer import list_codes, list_templates, put_template, read_template
 from app.coupons.errors import (
+    ClaimNotOpen,
     CodeNotFound,
     CodeUsed,
     CouponsEnded,
@@ -16,10 +19,11 @@ from app.coupons.errors import (
 )
 from app.coupons.give import grant, redeem
 from app.coupons.list_coupons import list_coupons
-from app.coupons.schemas import Code, Coupon, Grant, Granted, Redeem, Template
+from app.coupons.schemas import ClaimRequest, Code, Coupon, Grant, Granted, Redeem, Template
+from app.coupons.take import claim
 from app.dependencies import Buyer, ServicesDependency, Staff
 from app.lib.answers import as_response
-from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound
+from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, IdempotencyKey, Limit, PathId, QueryId
@@ -94,7 +98,25 @@ async def show_coupons(
 
 
 ROUTES = [replace_template, show_template, show_templates, show_codes, grant_coupons, show_coupons]
-HOT_ROUTES = [
+HOT_ROUTES: list[HotRoute[Any]] = [
+    HotRoute(
+        "/coupon/claim",
+        ClaimRequest,
+        Coupon,
+        claim,
+        problems=(
+            TemplateNotFound,
+            ClaimNotOpen,
+            CouponsEnded,
+            CouponsExhausted,
+            PerBuyerMaxReached,
+            IdempotencyKeyReused,
+            OutcomeUnknown,
+            (Unavailable, "overloaded"),
+            (Unavailable, "stopping"),
+            (Unavailable, "id_lease_lost"),
+        ),
+    ),
     HotRoute(
         "/coupon/redeem",
         Redeem,
@@ -108,5 +130,5 @@ HOT_ROUTES = [
             PerBuyerMaxReached,
             IdempotencyKeyReused,
         ),
-    )
+    ),
 ]

@@ -49,6 +49,10 @@ class Redeem(Struct, frozen=True, forbid_unknown_fields=True):
     code: Id
 
 
+class ClaimRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    template_id: Id
+
+
 class Coupon(Struct, frozen=True):
     """A buyer's coupon. `status` is available, locked, used or expired."""
 

@@ -7,7 +7,7 @@ Two calls with one key at the same moment: the unique index makes the second wai
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 
 import asyncpg
@@ -81,6 +81,50 @@ async def run_once(pool: Pool, once: Once, effect: Callable[[Connection], Awaita
         answer = await effect(connection)
         await connection.execute(sql.keep_answer, once.digest, answer.status, answer.body)
         return answer
+
+
+async def take_keys(
+    connection: Connection, calls: Sequence[Once]
+) -> dict[bytes, Answer | IdempotencyKeyReused]:
+    """Take the keys of a batch, inside the caller's transaction; those that it takes it keeps or releases.
+
+    Leaves, by digest, what the others have answered before: those cannot be taken.
+    """
+    taken = await connection.fetch(
+        sql.take_keys,
+        [each.digest for each in calls],
+        [each.call for each in calls],
+        [each.caller_id for each in calls],
+        [each.request_hash for each in calls],
+    )
+    ours = {row["digest"] for row in taken}
+    losers = {each.digest: each for each in calls if each.digest not in ours}
+    if not losers:
+        return {}
+    rows = await connection.fetch(sql.read_keys, list(losers))
+    return {row["digest"]: _answer_or_reused(row, losers[row["digest"]]) for row in rows}
+
+
+def _answer_or_reused(row: asyncpg.Record, once: Once) -> Answer | IdempotencyKeyReused:
+    try:
+        return earlier_answer(row, once)
+    except IdempotencyKeyReused as reused:
+        return reused
+
+
+async def keep_answers(connection: Connection, answers: Mapping[bytes, Answer]) -> None:
+    """Keep what these keys' calls have answered, beside their effects."""
+    if answers:
+        kept = list(answers.values())
+        await connection.execute(
+            sql.keep_answers, list(answers), [each.status for each in kept], [each.body for each in kept]
+        )
+
+
+async def release_keys(connection: Connection, digests: Sequence[bytes]) -> None:
+    """A refused call leaves no key behind."""
+    if digests:
+        await connection.execute(sql.release_keys, digests)
 
 
 def earlier_answer(row: asyncpg.Record, once: Once) -> Answer:

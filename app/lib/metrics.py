@@ -48,6 +48,12 @@ def count_checkout(outcome: str) -> None:
     counter.inc()
 
 
+COUPON_CLAIMS = Counter(
+    "rushcart_coupon_claims",
+    "Coupons claimed by outcome (given, replayed or a problem's code).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 GATE = Counter("rushcart_gate", "What the gate answered.", ["answer"], registry=REGISTRY)
 GATE_DRIFT = Gauge(
     "rushcart_gate_drift", "Units by which gate and ledger differed at the last check.", registry=REGISTRY

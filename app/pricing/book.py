@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.catalog.snapshot import Shop, Sku
+from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashSale
 from app.pricing.rules import Rule
 
@@ -33,6 +34,8 @@ class PriceBook(Struct, frozen=True, eq=False):
     flash_sales: dict[str, FlashSale] = {}
     promotions: dict[str, Rule] = {}
     templates: dict[str, Rule] = {}
+    # templates whose coupons buyers may claim
+    offers: dict[str, Offer] = {}
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # each book gathers anew
@@ -66,8 +69,12 @@ class PriceBook(Struct, frozen=True, eq=False):
     def with_flash_sales(self, changed: Iterable[FlashSale]) -> PriceBook:
         return replace(self, flash_sales={**self.flash_sales, **{sale.activity_id: sale for sale in changed}})
 
-    def with_templates(self, changed: Iterable[Rule]) -> PriceBook:
-        return replace(self, templates={**self.templates, **{rule.rule_id: rule for rule in changed}})
+    def with_templates(self, changed: Iterable[Rule], offered: Iterable[Offer] = ()) -> PriceBook:
+        """`offered`: those of the changed ones that can be claimed."""
+        rules = {rule.rule_id: rule for rule in changed}
+        offers = {each: offer for each, offer in self.offers.items() if each not in rules}
+        offers |= {offer.template_id: offer for offer in offered}
+        return replace(self, templates={**self.templates, **rules}, offers=offers)
 
     def with_promotions(self, changed: Iterable[Rule], removed_ids: Iterable[str] = ()) -> PriceBook:
         added = {rule.rule_id: rule for rule in changed}

@@ -168,6 +168,12 @@ class PromotionDocument(Document, frozen=True):
         _keep_window(self, "starts_at", "ends_at")
 
 
+class Invite(Document, frozen=True):
+    """Who redeems a buyer's invite code gets a coupon; that buyer gets one of another template."""
+
+    inviter_template_id: Id
+
+
 class CouponTemplateDocument(Document, frozen=True):
     name: Name
     effect: Effect
@@ -183,9 +189,19 @@ class CouponTemplateDocument(Document, frozen=True):
     stack_category: Id | None = None
     code: Id | None = None
     codes_count: Annotated[int, Meta(ge=1, le=CODES_MAX)] | None = None
+    # buyers may take one themselves, within the window
+    claimable: bool = False
+    claim_from: Time | None = None
+    claim_to: Time | None = None
+    invite: Invite | None = None
+    # a canceled order's coupons always come back; after a full refund only where it says so
+    return_on: Literal["cancel", "refund"] = "cancel"
 
     def __post_init__(self) -> None:
         _keep_window(self, "valid_from", "valid_to")
+        _keep_window(self, "claim_from", "claim_to")
+        if not self.claimable and (self.claim_from is not None or self.claim_to is not None):
+            raise ValueError("`claim_from` and `claim_to` go with `claimable`")
         if self.valid_to is not None and self.valid_days is not None:
             raise ValueError("a template has either `valid_to` or `valid_days`")
         if self.code is not None and self.codes_count is not None:

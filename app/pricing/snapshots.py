@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from app.catalog.snapshot import Shop, Sku
+from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.lib.clock import Clock
 from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
@@ -118,11 +119,14 @@ async def _read_rules(
             changed.append(rule)
         else:
             removed.append(rule.rule_id)
-    templates = [
-        coupon_rule(row["template_id"], msgspec.convert(row["document"], CouponTemplateDocument), lanes)
-        for row in await connection.fetch(sql.templates_since, since)
-    ]
-    return book.with_promotions(changed, removed).with_templates(templates)
+    templates: list[Rule] = []
+    offers: list[Offer] = []
+    for row in await connection.fetch(sql.templates_since, since):
+        template = msgspec.convert(row["document"], CouponTemplateDocument)
+        templates.append(coupon_rule(row["template_id"], template, lanes))
+        if template.claimable:
+            offers.append(Offer(row["template_id"], template, templates[-1]))
+    return book.with_promotions(changed, removed).with_templates(templates, offers)
 
 
 def _sku(row: Any, shared: dict[Any, Any]) -> Sku:

@@ -50,25 +50,42 @@ SELECT template_id, coupon_id FROM coupon_code WHERE code = $1 FOR UPDATE;
 -- A one-time code became this coupon.
 UPDATE coupon_code SET coupon_id = $2 WHERE code = $1;
 
--- name: lock_template
--- A template whose coupons are being given out: its count is one row, so givers wait for each other.
-SELECT shop_id, document, granted_count FROM coupon_template WHERE template_id = $1 FOR UPDATE;
+-- name: lock_templates
+-- Templates whose coupons are being given out: a count is one row, so givers wait for each other.
+SELECT template_id, shop_id, document, granted_count FROM coupon_template
+WHERE template_id = ANY($1::text[]) ORDER BY template_id FOR UPDATE;
 
--- name: count_claims<!
--- One coupon more for each of these buyers; gives how many each has had.
-INSERT INTO coupon_claim (template_id, buyer_id, quantity)
-SELECT $1, buyer_id, 1 FROM unnest($2::text[]) AS b (buyer_id) ORDER BY buyer_id
-ON CONFLICT (template_id, buyer_id) DO UPDATE SET quantity = coupon_claim.quantity + 1
-RETURNING buyer_id, quantity;
+-- name: read_claims
+-- How many coupons of a template each of these buyers has had.
+SELECT template_id, buyer_id, quantity FROM coupon_claim
+WHERE (template_id, buyer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]));
 
--- name: add_coupons!
--- Put coupons into buyers' hands.
-INSERT INTO coupon (coupon_id, template_id, buyer_id, valid_from, valid_to)
-SELECT coupon_id, $1, buyer_id, $4, $5 FROM unnest($2::bigint[], $3::text[]) AS c (coupon_id, buyer_id);
+-- name: write_coupons!
+-- Put coupons into buyers' hands, count them for each buyer, and for each template once.
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[])
+        AS g (coupon_id, template_id, buyer_id, valid_from, valid_to, per_buyer_max)
+), coupons AS (
+    INSERT INTO coupon (coupon_id, template_id, buyer_id, valid_from, valid_to)
+    SELECT coupon_id, template_id, buyer_id, valid_from, valid_to FROM given
+), claims AS (
+    INSERT INTO coupon_claim (template_id, buyer_id, quantity, per_buyer_max)
+    SELECT template_id, buyer_id, count(*), min(per_buyer_max) FROM given
+    GROUP BY template_id, buyer_id ORDER BY template_id, buyer_id
+    ON CONFLICT (template_id, buyer_id) DO UPDATE
+        SET quantity = coupon_claim.quantity + excluded.quantity, per_buyer_max = excluded.per_buyer_max
+)
+UPDATE coupon_template AS t SET granted_count = granted_count + g.quantity
+FROM (SELECT template_id, count(*) AS quantity FROM given GROUP BY template_id) AS g
+WHERE t.template_id = g.template_id;
 
--- name: count_granted!
--- So many more of a template have been given out.
-UPDATE coupon_template SET granted_count = granted_count + $2 WHERE template_id = $1;
+-- name: read_granted_count
+-- How many coupons of a template have been given out.
+SELECT granted_count FROM coupon_template WHERE template_id = $1;
+
+-- name: read_holders
+-- Who has had coupons of a template, and how many, after a buyer.
+SELECT buyer_id, quantity FROM coupon_claim WHERE template_id = $1 AND buyer_id > $2 ORDER BY buyer_id LIMIT $3;
 
 -- name: list_coupons
 -- A buyer's coupons, the newest first, from a cursor on; `expired` is what time has made of an available one.

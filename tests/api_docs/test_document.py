@@ -68,6 +68,7 @@ NEEDS_A_KEY = {
     "/shopping/orders/{order_id}/payments",
     "/refund/refund",
     "/coupon/redeem",
+    "/coupon/claim",
     "/admin/coupon_templates/{template_id}/grants",
     "/admin/skus/{sku_id}/stock/adjust",
     "/admin/points/grants",

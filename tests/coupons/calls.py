@@ -53,3 +53,10 @@ async def cal_price(client: httpx.AsyncClient, buyer: Headers, **change: Any) ->
     assert answer.status_code == 200, answer.text
     summary: dict[str, Any] = answer.json()
     return summary
+
+
+async def claim(
+    client: httpx.AsyncClient, buyer: Headers, template_id: str, key: str = "k"
+) -> httpx.Response:
+    body = {"template_id": template_id}
+    return await client.post("/coupon/claim", json=body, headers=buyer | {"idempotency-key": key})
