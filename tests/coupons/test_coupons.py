@@ -220,7 +220,7 @@ async def test_a_template_reads_back_and_its_change_holds_for_coupons_already_gi
         ("u", {"shop_id": "9"}, 404, "shop_not_found"),
         ("u", {"valid_days": 7, "valid_to": "2100-01-01T00:00:00Z"}, 400, "invalid_request"),
         ("u", {"code": "x", "codes_count": 3}, 400, "invalid_request"),
-        ("u", {"effect": {"kind": "free_freight"}}, 400, "invalid_request"),
+        ("u", {"effect": {"kind": "unknown"}}, 400, "invalid_request"),
     ],
 )
 async def test_a_template_that_cannot_be_is_refused_and_changes_nothing(
