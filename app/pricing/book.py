@@ -97,11 +97,12 @@ def _group_by_key(gone: Iterable[Rule], added: Iterable[Rule]) -> dict[tuple[str
 
 def _keys(rule: Rule) -> Iterable[tuple[str, str]]:
     """Where a rule is found: under each id of its scope, else under its shop, else everywhere."""
-    if rule.covers_everything:
-        return (_EVERYTHING,) if rule.shop_id is None else (("shop", rule.shop_id),)
+    reach = rule.reach
+    if reach.everything:
+        return (_EVERYTHING,) if reach.shop_id is None else (("shop", reach.shop_id),)
     return (
-        *(("sku", each) for each in rule.sku_ids),
-        *(("item", each) for each in rule.item_ids),
-        *(("category", each) for each in rule.category_ids),
-        *(("shop", each) for each in rule.shop_ids),
+        *(("sku", each) for each in reach.sku_ids),
+        *(("item", each) for each in reach.item_ids),
+        *(("category", each) for each in reach.category_ids),
+        *(("shop", each) for each in reach.shop_ids),
     )

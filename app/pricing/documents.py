@@ -20,12 +20,15 @@ SCOPE_IDS_MAX = 5_000
 PRIORITY_MAX = 1_000_000
 # More steps than this are a price list, not a promotion.
 TIERS_MAX = 20
+# A set of more different SKUs is a catalog.
+BUNDLE_SKUS_MAX = 20
 # Ten million coupons of one template is more buyers than a sale of one shop has.
 COUPONS_OF_TEMPLATE_MAX = 10_000_000
 # One-time codes are made in the call's own transaction: this many take about a second.
 CODES_MAX = 50_000
 
 Ids = Annotated[list[Id], Meta(max_length=SCOPE_IDS_MAX)]
+Price = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 PercentBp = Annotated[int, Meta(ge=1, le=WHOLE_BP)]
 Count = Annotated[int, Meta(ge=1, le=COUPONS_OF_TEMPLATE_MAX)]
@@ -125,11 +128,49 @@ class Tiers(Document, frozen=True, tag_field="kind", tag="tiers"):
             raise ValueError("a percentage cannot be repeated: use `amount_off_minor`")
 
 
+class FixedPrice(Document, frozen=True, tag_field="kind", tag="fixed_price"):
+    """What a unit costs; a unit that is cheaper already stays so."""
+
+    price_minor: Price
+
+
+class BuyXGetY(Document, frozen=True, tag_field="kind", tag="buy_x_get_y"):
+    """In every full set of `buy_quantity` and `get_quantity` units the latter are lowered.
+
+    Both come from the rule's scope, or the latter from `get_scope` where it names anything. A unit that
+    counts as bought is not lowered, so an incomplete set gives nothing.
+    """
+
+    buy_quantity: Quantity
+    get_quantity: Quantity
+    get_percent_bp: PercentBp
+    get_scope: Scope = Scope()
+    get_pick: Literal["cheapest", "dearest"] = "cheapest"
+    max_times: Quantity | None = None
+
+
+class Bundle(Document, frozen=True, tag_field="kind", tag="bundle"):
+    """What one set of these units costs together, as often as the cart holds a full set."""
+
+    sku_quantities: Annotated[dict[Id, Quantity], Meta(min_length=1, max_length=BUNDLE_SKUS_MAX)]
+    price_minor: Price
+
+
+class AddonPrice(Document, frozen=True, tag_field="kind", tag="addon_price"):
+    """What a unit of this SKU costs beside other lines, on which the rule's condition must hold.
+
+    `limits.max_quantity` units of an order, one where it is left out.
+    """
+
+    sku_id: Id
+    price_minor: Price
+
+
 class FreeFreight(Document, frozen=True, tag_field="kind", tag="free_freight"):
     """The lines in scope are sent for nothing; `limits.max_discount_minor` bounds what that saves."""
 
 
-Effect = PercentOff | AmountOff | Tiers | FreeFreight
+Effect = PercentOff | AmountOff | Tiers | FixedPrice | BuyXGetY | Bundle | AddonPrice | FreeFreight
 
 
 class Limits(Document, frozen=True):

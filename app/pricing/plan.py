@@ -6,11 +6,12 @@ cannot apply at all the reason, as a `Rejected`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from app.pricing.book import PriceBook
 from app.pricing.buyer import BuyerCoupon
+from app.pricing.documents import AddonPrice
 from app.pricing.lines import Basket
 from app.pricing.rules import NEVER_MS, Rule
 from app.pricing.schemas import Rejected
@@ -33,7 +34,8 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
             ):
                 indexes_by_rule[rule] = [index]
     rules = sorted(indexes_by_rule, key=_by_order)
-    return [Entry(rule, rule.rule_id, indexes_by_rule[rule]) for rule in rules]
+    entries = [_entry(rule, rule.rule_id, indexes_by_rule[rule], basket) for rule in rules]
+    return [entry for entry in entries if entry is not None]
 
 
 def coupon_entries(
@@ -54,11 +56,12 @@ def coupon_entries(
             rejected.append(Rejected("coupon", coupon_id, "", "coupon_not_found"))
             continue
         indexes = [index for index in basket.tie_order if rule.covers(lines[index].sku)]
-        code = _unusable(coupon, rule, basket) or (None if indexes else "not_in_scope")
-        if code is None:
-            entries.append(Entry(rule, coupon_id, indexes))
-        else:
+        entry = _entry(rule, coupon_id, indexes, basket) if indexes else None
+        code = _unusable(coupon, rule, basket) or ("not_in_scope" if entry is None else None)
+        if code is not None:
             rejected.append(Rejected("coupon", coupon_id, rule.name, code))
+        elif entry is not None:
+            entries.append(entry)
     if len(entries) > 1:
         entries.sort(key=_by_lane)
     return entries, rejected
@@ -71,6 +74,17 @@ def in_order(promotions: list[Entry], coupons: list[Entry]) -> list[Entry]:
     if not promotions or promotions[-1].rule.lane < coupons[0].rule.lane:
         return promotions + coupons
     return sorted(promotions + coupons, key=_by_lane)
+
+
+def _entry(rule: Rule, rule_id: str, indexes: Sequence[int], basket: Basket) -> Entry | None:
+    """None where the cart has nothing that the rule could lower."""
+    if rule.aim is None:
+        return Entry(rule, rule_id, indexes)
+    lines = basket.lines
+    aimed = [index for index in basket.tie_order if rule.aim.covers(lines[index].sku)]
+    if isinstance(rule.effect, AddonPrice):  # it comes beside other lines
+        indexes = [index for index in indexes if index not in aimed]
+    return Entry(rule, rule_id, indexes, aimed) if indexes and aimed else None
 
 
 def _soonest_first(coupon_ids: set[str], coupons: Mapping[str, BuyerCoupon]) -> list[str]:

@@ -15,6 +15,9 @@ from msgspec.structs import replace
 from app.catalog.snapshot import Sku
 from app.pricing.documents import (
     PRIORITY_MAX,
+    AddonPrice,
+    Bundle,
+    BuyXGetY,
     Condition,
     CouponTemplateDocument,
     Effect,
@@ -31,6 +34,30 @@ ALWAYS_MS = -(2**62)
 NEVER_MS = 2**62
 
 
+class Reach(Struct, frozen=True, gc=False, eq=False):
+    """A scope made ready: which SKUs are in it."""
+
+    # only of this shop, where there is one
+    shop_id: str | None
+    # no ids at all: everything (of its shop)
+    everything: bool
+    sku_ids: frozenset[str]
+    item_ids: frozenset[str] = frozenset()
+    category_ids: frozenset[str] = frozenset()
+    shop_ids: frozenset[str] = frozenset()
+
+    def covers(self, sku: Sku) -> bool:
+        if self.shop_id is not None and sku.shop_id != self.shop_id:
+            return False
+        return (
+            self.everything
+            or sku.sku_id in self.sku_ids
+            or sku.item_id in self.item_ids
+            or sku.shop_id in self.shop_ids
+            or not self.category_ids.isdisjoint(sku.category_ids)
+        )
+
+
 class Rule(Struct, frozen=True, gc=False, eq=False):
     """Identity is equality: a rule is made once for each version of its document."""
 
@@ -42,12 +69,9 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     # by lane, then the higher priority, then the id; text, since that is what sorts fastest
     order: str
     shop_id: str | None
-    # no ids at all: everything (of its shop)
-    covers_everything: bool
-    sku_ids: frozenset[str]
-    item_ids: frozenset[str]
-    category_ids: frozenset[str]
-    shop_ids: frozenset[str]
+    # the SKUs on whose lines its condition must hold, and which it lowers where `aim` names no others
+    reach: Reach
+    aim: Reach | None
     starts_at_ms: int
     ends_at_ms: int
     # empty: any
@@ -65,15 +89,7 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
 
     def covers(self, sku: Sku) -> bool:
         """Whether a SKU is in its scope."""
-        if self.shop_id is not None and sku.shop_id != self.shop_id:
-            return False
-        return (
-            self.covers_everything
-            or sku.sku_id in self.sku_ids
-            or sku.item_id in self.item_ids
-            or sku.shop_id in self.shop_ids
-            or not self.category_ids.isdisjoint(sku.category_ids)
-        )
+        return self.reach.covers(sku)
 
 
 def promotion_rule(promotion_id: str, document: PromotionDocument, lanes: tuple[str, ...] = LANES) -> Rule:
@@ -84,12 +100,11 @@ def promotion_rule(promotion_id: str, document: PromotionDocument, lanes: tuple[
         name=document.name,
         lane=lane,
         order=f"{lane:02}{PRIORITY_MAX - document.priority:08}{promotion_id}",
-        shop_id=document.shop_id,
         starts_at_ms=ALWAYS_MS if document.starts_at is None else milliseconds(document.starts_at),
         ends_at_ms=NEVER_MS if document.ends_at is None else milliseconds(document.ends_at),
         exclusive=document.exclusive,
         choice_group=document.choice_group,
-        **_shared(document.scope, document.condition, document.effect, document.limits),
+        **_shared(document.shop_id, document.scope, document.condition, document.effect, document.limits),
     )
 
 
@@ -102,37 +117,68 @@ def coupon_rule(template_id: str, document: CouponTemplateDocument, lanes: tuple
         name=document.name,
         lane=lane,
         order=f"{lane:02}{PRIORITY_MAX:08}{template_id}",
-        shop_id=document.shop_id,
         starts_at_ms=ALWAYS_MS,
         ends_at_ms=NEVER_MS,
         stack_category=document.stack_category,
-        **_shared(document.scope, document.condition, document.effect, document.limits),
+        **_shared(document.shop_id, document.scope, document.condition, document.effect, document.limits),
     )
 
 
-def _shared(scope: Scope, condition: Condition, effect: Effect, limits: Limits) -> dict[str, Any]:
-    # Below its lowest tier a rule gives nothing: that is a minimum like the condition's own.
+def _shared(
+    shop_id: str | None, scope: Scope, condition: Condition, effect: Effect, limits: Limits
+) -> dict[str, Any]:
+    reach, aim = _reach_and_aim(shop_id, scope, effect)
+    # Below its lowest tier or a full set a rule gives nothing: that is a minimum like the condition's own.
     min_amount_minor = condition.min_amount_minor or 0
     min_quantity = condition.min_quantity or 0
-    if isinstance(effect, Tiers):
-        highest_first = sorted(effect.tiers, key=lambda tier: tier.threshold, reverse=True)
-        effect = replace(effect, tiers=highest_first)
-        min_amount_minor = max(min_amount_minor, highest_first[-1].min_amount_minor or 0)
-        min_quantity = max(min_quantity, highest_first[-1].min_quantity or 0)
+    max_quantity = limits.max_quantity
+    match effect:
+        case Tiers():
+            highest_first = sorted(effect.tiers, key=lambda tier: tier.threshold, reverse=True)
+            effect = replace(effect, tiers=highest_first)
+            min_amount_minor = max(min_amount_minor, highest_first[-1].min_amount_minor or 0)
+            min_quantity = max(min_quantity, highest_first[-1].min_quantity or 0)
+        case BuyXGetY():
+            units = effect.buy_quantity + (effect.get_quantity if aim is None else 0)
+            min_quantity = max(min_quantity, units)
+        case AddonPrice():
+            max_quantity = max_quantity or 1
     return {
-        "covers_everything": not (scope.sku_ids or scope.item_ids or scope.category_ids or scope.shop_ids),
-        "sku_ids": frozenset(scope.sku_ids),
-        "item_ids": frozenset(scope.item_ids),
-        "category_ids": frozenset(scope.category_ids),
-        "shop_ids": frozenset(scope.shop_ids),
+        "shop_id": shop_id,
+        "reach": reach,
+        "aim": aim,
         "currencies": frozenset(condition.currencies),
         "min_amount_minor": min_amount_minor,
         "min_quantity": min_quantity,
         "on_list_price": condition.base == "list",
         "effect": effect,
         "max_discount_minor": limits.max_discount_minor,
-        "max_quantity": limits.max_quantity,
+        "max_quantity": max_quantity,
     }
+
+
+def _reach_and_aim(shop_id: str | None, scope: Scope, effect: Effect) -> tuple[Reach, Reach | None]:
+    reach = _reach(shop_id, scope)
+    match effect:
+        case Bundle() if reach.everything:
+            return Reach(shop_id, everything=False, sku_ids=frozenset(effect.sku_quantities)), None
+        case AddonPrice():
+            return reach, Reach(shop_id, everything=False, sku_ids=frozenset([effect.sku_id]))
+        case BuyXGetY():
+            aim = _reach(shop_id, effect.get_scope)
+            return reach, None if aim.everything else aim
+    return reach, None
+
+
+def _reach(shop_id: str | None, scope: Scope) -> Reach:
+    return Reach(
+        shop_id,
+        not (scope.sku_ids or scope.item_ids or scope.category_ids or scope.shop_ids),
+        frozenset(scope.sku_ids),
+        frozenset(scope.item_ids),
+        frozenset(scope.category_ids),
+        frozenset(scope.shop_ids),
+    )
 
 
 def milliseconds(time: datetime) -> int:

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.pricing.documents import AmountOff, Effect, PercentOff, Tiers
+from app.pricing.documents import (
+    AddonPrice,
+    AmountOff,
+    Bundle,
+    BuyXGetY,
+    Effect,
+    FixedPrice,
+    PercentOff,
+    Tiers,
+)
 from app.pricing.lines import Line
 from app.pricing.plan import in_order
 from app.pricing.walk import Entry, Walk, start, walk_on
@@ -93,7 +102,8 @@ class Search:
         """The most that it can ever give, whatever is taken beside it."""
         if gives_no_more_on_less(entry.rule.effect):
             return sum(self._left) - sum(self._walk(self._left, [entry]).left)
-        whole_minor = sum([self._left[index] for index in entry.indexes])
+        lowered = entry.indexes if entry.aimed is None else entry.aimed
+        whole_minor = sum([self._left[index] for index in lowered])
         return min(whole_minor, entry.rule.max_discount_minor or whole_minor)
 
     def _one_by_one(self, candidates: list[Entry]) -> Found:
@@ -114,7 +124,7 @@ class Search:
 def gives_no_more_on_less(effect: Effect) -> bool:
     """Whether what it gives can only shrink when other rules have lowered its lines before it."""
     match effect:
-        case PercentOff() | AmountOff():
+        case PercentOff() | AmountOff() | FixedPrice() | Bundle() | BuyXGetY() | AddonPrice():
             return True
         case Tiers(tiers=tiers, repeat=repeat):  # the highest first
             worth = [tier.percent_bp or tier.amount_off_minor or 0 for tier in tiers]

@@ -26,6 +26,8 @@ class Entry(Struct, frozen=True, gc=False, eq=False):
     rule_id: str
     # its lines in scope, by SKU id: the order that decides ties, so that the cart's own order does not
     indexes: Sequence[int]
+    # the lines that it lowers, where they are not those
+    aimed: Sequence[int] | None = None
 
 
 class Step(Struct, frozen=True, gc=False, eq=False):
@@ -89,10 +91,13 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if rule.stack_category is not None and rule.stack_category in categories:
             walk.misses.append(Miss(entry, "stack_conflict"))
             continue
-        indexes = entry.indexes if closed is None else _open_lines(entry, closed)
-        if not indexes:
+        indexes, aimed = entry.indexes, entry.aimed
+        if closed is not None:
+            indexes = _open_lines(rule, indexes, closed)
+            aimed = None if aimed is None else _open_lines(rule, aimed, closed)
+        if not indexes or (aimed is not None and not aimed):
             continue
-        outcome = _apply(entry, indexes, left, lines)
+        outcome = _apply(entry, indexes, aimed, left, lines)
         if isinstance(outcome, Miss):
             walk.misses.append(outcome)
             continue
@@ -102,7 +107,7 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             walk.freed.append(outcome)
             continue
         walk.steps.append(outcome)
-        for index, amount in zip(indexes, outcome.amounts, strict=True):
+        for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
             left[index] -= amount
             if closed is not None and amount:
                 closed[rule.lane, index] = rule.exclusive
@@ -117,19 +122,23 @@ def rejection(miss: Miss) -> Rejected:
     )
 
 
-def _open_lines(entry: Entry, closed: dict[tuple[int, int], bool]) -> Sequence[int]:
+def _open_lines(rule: Rule, indexes: Sequence[int], closed: dict[tuple[int, int], bool]) -> Sequence[int]:
     """An exclusive rule takes only lines that nothing of its lane has lowered; others keep off its lines.
 
     `closed` tells, for a lane and a line that was lowered, whether that was by an exclusive rule.
     """
-    lane = entry.rule.lane
-    if entry.rule.exclusive:
-        return [index for index in entry.indexes if (lane, index) not in closed]
-    return [index for index in entry.indexes if not closed.get((lane, index))]
+    lane = rule.lane
+    if rule.exclusive:
+        return [index for index in indexes if (lane, index) not in closed]
+    return [index for index in indexes if not closed.get((lane, index))]
 
 
 def _apply(
-    entry: Entry, indexes: Sequence[int], left: list[int], lines: Sequence[Line]
+    entry: Entry,
+    indexes: Sequence[int],
+    aimed: Sequence[int] | None,
+    left: list[int],
+    lines: Sequence[Line],
 ) -> Step | Freed | Miss:
     rule = entry.rule
     scope = InScope(lines, indexes, [left[index] for index in indexes])
@@ -145,6 +154,9 @@ def _apply(
             )
     if isinstance(rule.effect, FreeFreight):
         return Freed(entry, indexes)
+    if aimed is not None:
+        scope = InScope(lines, aimed, [left[index] for index in aimed], bought=indexes)
+        indexes = aimed
     amounts = EFFECTS[type(rule.effect)](rule, rule.effect, scope)
     total_minor = sum(amounts)
     if rule.max_discount_minor is not None and total_minor > rule.max_discount_minor:

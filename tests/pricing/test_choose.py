@@ -41,6 +41,10 @@ EFFECTS = [
             {"min_amount_minor": 9500, "amount_off_minor": 200},
         ],
     },
+    {"kind": "fixed_price", "price_minor": 3500},
+    {"kind": "bundle", "sku_quantities": {"a": 1, "b": 1}, "price_minor": 8000},
+    {"kind": "buy_x_get_y", "buy_quantity": 1, "get_quantity": 1, "get_percent_bp": 3000},
+    {"kind": "addon_price", "sku_id": "b", "price_minor": 4500},
 ]
 
 TEMPLATES = st.lists(

@@ -41,6 +41,31 @@ EFFECTS = st.one_of(
         st.booleans(),
     ),
     st.just({"kind": "tiers", "tiers": [{"min_quantity": 3, "percent_bp": 777}]}),
+    st.builds(lambda price: {"kind": "fixed_price", "price_minor": price}, st.integers(0, 12_000)),
+    st.builds(
+        lambda buy, get, bp, pick, scope: {
+            "kind": "buy_x_get_y",
+            "buy_quantity": buy,
+            "get_quantity": get,
+            "get_percent_bp": bp,
+            "get_pick": pick,
+            "get_scope": scope,
+        },
+        st.integers(1, 3),
+        st.integers(1, 3),
+        st.integers(1, 10_000),
+        st.sampled_from(["cheapest", "dearest"]),
+        st.sampled_from([{}, {"sku_ids": ["a", "b"]}, {"category_ids": ["new"]}]),
+    ),
+    st.builds(
+        lambda price, a, e: {"kind": "bundle", "price_minor": price, "sku_quantities": {"a": a, "e": e}},
+        st.integers(0, 12_000),
+        st.integers(1, 3),
+        st.integers(1, 3),
+    ),
+    st.builds(
+        lambda price: {"kind": "addon_price", "sku_id": "b", "price_minor": price}, st.integers(0, 9_000)
+    ),
 )
 
 FIELDS = st.fixed_dictionaries(
