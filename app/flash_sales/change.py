@@ -7,16 +7,12 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from msgspec import Struct
 
 from app.flash_sales.documents import FlashSaleDocument, FlashSaleItem
 from app.lib.errors import Conflict, Unprocessable
-
-NORMAL = "0"
 
 
 class Current(Struct, frozen=True):
@@ -24,17 +20,6 @@ class Current(Struct, frozen=True):
 
     document: FlashSaleDocument
     ended: bool
-
-
-class LockedPool(NamedTuple):
-    """A pool whose row the transaction has locked."""
-
-    pool_id: int
-    sku_id: str
-    activity_id: str
-    on_hand: int
-    reserved: int
-    shop_id: str
 
 
 def same(one: FlashSaleDocument, other: FlashSaleDocument) -> bool:
@@ -76,33 +61,8 @@ def _check_open(current: FlashSaleDocument, wanted: FlashSaleDocument) -> None:
         )
 
 
-def plan_moves(
-    current: FlashSaleDocument | None, wanted: FlashSaleDocument, pools: Iterable[LockedPool]
-) -> dict[int, int]:
-    """Units that each pool gains or loses, by pool id, so that every SKU's quantity becomes as wanted.
-
-    Raises Conflict: `out_of_stock` (`sku_ids`) when normal sale has too little free, `below_reserved`
-    (`sku_ids`) when units to be taken back are sold or reserved.
-    """
+def deltas(current: FlashSaleDocument | None, wanted: FlashSaleDocument) -> dict[str, int]:
+    """Units that each SKU's pool must gain, by SKU id, so that its quantity becomes as wanted."""
     before = {} if current is None else {item.sku_id: item.quantity for item in current.items}
     after = {item.sku_id: item.quantity for item in wanted.items}
-    deltas = {sku_id: after.get(sku_id, 0) - before.get(sku_id, 0) for sku_id in before | after}
-    moves: dict[int, int] = {}
-    short: list[str] = []
-    taken: list[str] = []
-    for pool in pools:
-        delta = deltas[pool.sku_id] if pool.activity_id != NORMAL else -deltas[pool.sku_id]
-        if delta:
-            moves[pool.pool_id] = delta
-        if pool.on_hand + delta < pool.reserved:
-            (short if pool.activity_id == NORMAL else taken).append(pool.sku_id)
-    if short:
-        raise Conflict("too little is free in normal sale", code="out_of_stock", sku_ids=sorted(short))
-    if taken:
-        raise Conflict("these units are sold or reserved", code="below_reserved", sku_ids=sorted(taken))
-    return moves
-
-
-def pools_by_sku(pools: Iterable[LockedPool], activity_id: str) -> Mapping[str, int]:
-    """The pool of each SKU in an activity."""
-    return {pool.sku_id: pool.pool_id for pool in pools if pool.activity_id == activity_id}
+    return {sku_id: after.get(sku_id, 0) - before.get(sku_id, 0) for sku_id in before | after}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.flash_sales.change import NORMAL, LockedPool, pools_by_sku
 from app.flash_sales.read import lock_sale
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.stock.gate import Gate
+from app.stock.set_aside import lock_pools, put_back
 
 sql = load("flash_sale_admin")
 
@@ -33,22 +33,8 @@ async def _end(pool: Pool, gate: Gate, activity_id: str, now: datetime) -> bool:
         sale = await lock_sale(connection, activity_id)
         assert sale is not None, "it has just been ended"
         sku_ids = [item.sku_id for item in sale.document.items]
-        pools = [LockedPool(**row) for row in await connection.fetch(sql.lock_pools, sku_ids, activity_id)]
-        moves = _moves_back(pools, activity_id)
-        await connection.execute(sql.move_stock, list(moves), list(moves.values()), activity_id)
-        await connection.execute(sql.close_pools, list(pools_by_sku(pools, activity_id).values()))
+        pools = await lock_pools(connection, activity_id, sku_ids)
+        await put_back(connection, activity_id, pools)
         await publish_version(connection, "flash_sales", version)
     await gate.load([(each.shop_id, each.pool_id) for each in pools])
     return True
-
-
-def _moves_back(pools: list[LockedPool], activity_id: str) -> dict[int, int]:
-    """By pool id: each of the activity's pools loses what is free, the SKU's normal pool gains it."""
-    normal = pools_by_sku(pools, NORMAL)
-    moves: dict[int, int] = {}
-    for each in pools:
-        free = each.on_hand - each.reserved
-        if each.activity_id == activity_id and free:
-            moves[each.pool_id] = -free
-            moves[normal[each.sku_id]] = free
-    return moves

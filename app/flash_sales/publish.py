@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.flash_sales.change import NORMAL, Current, LockedPool, check_change, plan_moves, pools_by_sku, same
+from app.flash_sales.change import Current, check_change, deltas, same
 from app.flash_sales.documents import FlashSaleDocument, FlashSaleView
 from app.flash_sales.read import lock_sale, read_flash_sale
 from app.lib.auth import Caller
@@ -16,6 +16,15 @@ from app.lib.postgres import Connection, Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.stock.gate import Gate
+from app.stock.set_aside import (
+    NORMAL,
+    LockedPool,
+    close_pools,
+    lock_pools,
+    open_pools,
+    pools_by_sku,
+    set_aside,
+)
 
 sql = load("flash_sale_admin")
 
@@ -23,7 +32,7 @@ sql = load("flash_sale_admin")
 async def publish(
     pool: Pool, gate: Gate, caller: Caller, activity_id: str, wanted: FlashSaleDocument, now: datetime
 ) -> FlashSaleView:
-    """Raises NotFound (`sku_not_found`), Forbidden, and what `check_change` and `plan_moves` raise."""
+    """Raises NotFound (`sku_not_found`), Forbidden, and what `check_change` and `set_aside` raise."""
     if activity_id == NORMAL:
         raise InvalidRequest("the id 0 stands for normal sale")
     async with transaction(pool) as connection:
@@ -60,13 +69,11 @@ async def _move_stock(
 ) -> list[LockedPool]:
     """Returns every pool of the SKUs that the sale has or had."""
     listed, sold = _sku_ids(wanted), _sku_ids(current.document if current else None)
-    await connection.execute(sql.add_pools, activity_id, list(listed))
-    rows = await connection.fetch(sql.lock_pools, list(listed | sold), activity_id)
-    pools = [LockedPool(**row) for row in rows]
-    moves = plan_moves(current.document if current else None, wanted, pools)
-    await connection.execute(sql.move_stock, list(moves), list(moves.values()), activity_id)
+    pools = await lock_pools(connection, activity_id, listed | sold)
+    moved = deltas(current.document if current else None, wanted)
+    await set_aside(connection, activity_id, moved, pools)
     own_pools = pools_by_sku(pools, activity_id)
-    await connection.execute(sql.reopen_pools, [own_pools[sku_id] for sku_id in listed])
+    await open_pools(connection, [own_pools[sku_id] for sku_id in listed])
     return pools
 
 
@@ -91,7 +98,7 @@ async def _write_items(
     )
     if dropped := _sku_ids(current.document if current else None) - _sku_ids(wanted):
         await connection.execute(sql.delete_items, activity_id, list(dropped))
-        await connection.execute(sql.close_pools, [own_pools[sku_id] for sku_id in dropped])
+        await close_pools(connection, [own_pools[sku_id] for sku_id in dropped])
 
 
 def _sku_ids(document: FlashSaleDocument | None) -> set[str]:
