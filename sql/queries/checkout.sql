@@ -20,6 +20,7 @@ WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
 -- All rows of a batch at once, or none: keys, orders with what must be paid, lines, stock with its movements,
 -- events. $1 and $2 are JSON arrays of OrderDraft and LineDraft; $3 to $5 the pools, what is wanted of each and
 -- what is reserved of it; $6 to $9 the keys, none where they are held already. Returns the pools as they are now.
+-- What becomes jsonb is read as json and cast: json_to_recordset takes twice as long for a jsonb column.
 -- The keys come before the pools, and these in order of their ids, as everywhere.
 WITH keys AS (
     INSERT INTO idempotency (digest, call, caller_id, request_hash, status, response)
@@ -45,8 +46,8 @@ WITH keys AS (
         shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
         coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
         gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, mode text,
-        activity_id text, address jsonb, memo text, source text, quote_id text, created_at timestamptz,
-        pay_deadline timestamptz, event jsonb)
+        activity_id text, address json, memo text, source text, quote_id text, created_at timestamptz,
+        pay_deadline timestamptz, event json)
 ), placed AS (
     INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
         promotion_discount_minor, coupon_discount_minor, points_discount_minor, red_packet_minor,
@@ -55,8 +56,8 @@ WITH keys AS (
     SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
         promotion_discount_minor, coalesce(coupon_discount_minor, 0), coalesce(points_discount_minor, 0),
         coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0), coalesce(freight_minor, 0),
-        coalesce(tax_minor, 0), payable_minor, mode, activity_id, address, memo, source, quote_id, created_at,
-        pay_deadline
+        coalesce(tax_minor, 0), payable_minor, mode, activity_id, address::jsonb, memo, source, quote_id,
+        created_at, pay_deadline
     FROM orders_in
 ), due AS (
     INSERT INTO pay_order (order_id, currency, amount_minor)
@@ -69,19 +70,19 @@ WITH keys AS (
     SELECT order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity, unit_price_minor,
         list_price_minor, goods_minor, promotion_discount_minor, coalesce(coupon_discount_minor, 0),
         coalesce(points_discount_minor, 0), coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0),
-        coalesce(freight_minor, 0), coalesce(tax_minor, 0), payable_minor, discounts
+        coalesce(freight_minor, 0), coalesce(tax_minor, 0), payable_minor, discounts::jsonb
     FROM json_to_recordset($2::json) AS l (order_id bigint, line_id bigint, sku_id text, title text,
         item_type text, pool_id bigint, reserve_on text, quantity integer, unit_price_minor bigint,
         list_price_minor bigint, goods_minor bigint, promotion_discount_minor bigint,
         coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
         gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint,
-        discounts jsonb)
+        discounts json)
     RETURNING order_id, pool_id, quantity, reserve_on
 ), moved AS (
     INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
     SELECT pool_id, 'reserve', 0, quantity, order_id FROM lines WHERE reserve_on = 'place'
 ), told AS (
     INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
-    SELECT 'order.placed', order_id, 1, event FROM orders_in WHERE event IS NOT NULL
+    SELECT 'order.placed', order_id, 1, event::jsonb FROM orders_in WHERE event IS NOT NULL
 )
 SELECT pool_id, free, version FROM reserved;
