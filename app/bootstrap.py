@@ -24,6 +24,7 @@ from app.lib.jobs import Jobs
 from app.lib.postgres import Pool, open_pool
 from app.lib.valkey import Valkey, open_client
 from app.payments.channels import Channels
+from app.pricing.kept_quotes import KeptQuotes
 from app.pricing.snapshots import PriceSnapshots
 from app.settings import Settings
 from app.stock.gate import Gate
@@ -50,6 +51,7 @@ class Services:
     prices: PriceSnapshots
     coupons: HeldCoupons
     taking: Taking
+    quotes: KeptQuotes
     gate: Gate
     placing: Placing
     hints: Hints
@@ -95,6 +97,8 @@ async def open_services(
         closing.push_async_callback(coupons.stop)
         taking = open_taking(pool, valkey, coupons)
         closing.push_async_callback(taking.stop)
+        quotes = KeptQuotes(valkey, settings.quote_ttl_s)
+        closing.push_async_callback(quotes.stop)
         gate = Gate(valkey, pool)
         closing.push_async_callback(gate.stop)
         hints = Hints(pool)
@@ -121,6 +125,7 @@ async def open_services(
             prices=prices,
             coupons=coupons,
             taking=taking,
+            quotes=quotes,
             gate=gate,
             placing=placing,
             hints=hints,

@@ -30,7 +30,7 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "manager", "comm
 
 # A pure module decides; it reads and writes nothing, so its tests need no server and no clock.
 PURE_NAMES = {"schemas", "documents", "state", "errors"}
-PRICING_IO = {"cart", "routes", "snapshots"}
+PRICING_IO = {"cart", "kept_quotes", "routes", "snapshots"}
 PURE = [
     path
     for path in APP

@@ -6,7 +6,12 @@ from app.lib.errors import Conflict
 
 
 class PriceChanged(Conflict):
-    """What the buyer saw is not what it costs. Member: `summary`, the new one."""
+    """What the buyer saw is not what it costs, and no quote holds.
+
+    Members: `summary`, the new one; `difference`, a list of what has changed since the quote, the whole
+    first, then by line (`sku_id`, `field`, `was_minor`, `now_minor`) and by rule (`kind`, `rule_id`, `name`
+    too); without a readable quote the whole alone.
+    """
 
     code = "price_changed"
     title = "The price has changed"

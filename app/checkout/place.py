@@ -1,4 +1,4 @@
-"""The story of an order: price it, check it against what the buyer saw, pass the gate, make it durable.
+"""The story of an order: agree on the price, pass the gate, make it durable.
 
 Enters a request, leaves the placed order's answer or an AppError that changed nothing. A key that has placed
 an order always gets that order's answer, whatever would refuse it now.
@@ -9,15 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.checkout.agree import agree
 from app.checkout.draft import draft_checkout
-from app.checkout.errors import PriceChanged
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
 from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRequest
 from app.lib.idempotency import Answer, Once, identify
-from app.pricing.cart import price_cart
 from app.pricing.priced import Priced
 from app.pricing.schemas import CheckoutRequest
 
@@ -43,8 +42,7 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
 async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answer:
     placing = services.placing
     try:
-        priced = await price_cart(services, once.caller_id, body)
-        check_price(body, priced)
+        priced = await agree(services, once.caller_id, body)
         placing.sold_out.check(priced.lines)
         checkout = await _draft(services, once, body, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)
@@ -64,16 +62,6 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
     if checkout.coupon_ids:
         await services.coupons.forget([once.caller_id])
     return answer
-
-
-def check_price(body: CheckoutRequest, priced: Priced) -> None:
-    """The client's amount is compared, never used. Raises PriceChanged with the new summary."""
-    if priced.summary.payable_minor != body.payable_minor:
-        raise PriceChanged(
-            f"it costs {priced.summary.payable_minor} {body.currency} (minor units), "
-            f"not {body.payable_minor}",
-            summary=priced.summary,
-        )
 
 
 async def _draft(services: Services, once: Once, body: CheckoutRequest, priced: Priced) -> Checkout:

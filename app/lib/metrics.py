@@ -37,6 +37,12 @@ CHECKOUTS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+QUOTES = Counter(
+    "rushcart_quotes",
+    "Quotes by what became of them: kept, not_kept, honoured, or what was presented was lost or expired.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 _checkouts: dict[str, Counter] = {}
 
 

@@ -124,10 +124,25 @@ class Valkey:
         """
         if not commands:
             return []
-        packed = b"".join([hiredis.pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
+        packed = _pack(commands)
         async with self._connection() as connection:
             await connection.send_packed_command(packed, check_health=False)
             return [await _read_reply(connection) for _ in commands]
+
+    async def tell(self, commands: Sequence[Sequence[Argument]]) -> None:
+        """Many in one write, whose replies nobody needs: one says that all were heard, not what came of them.
+
+        Reading a reply costs this process more than sending a short command. Raises GateDown, or
+        ResponseError where the server does not let replies be turned off.
+        """
+        packed = _pack([("CLIENT", "REPLY", "OFF"), *commands, ("CLIENT", "REPLY", "ON")])
+        async with self._connection() as connection:
+            await connection.send_packed_command(packed, check_health=False)
+            reply = await _read_reply(connection)
+            if isinstance(reply, ResponseError):  # the others' replies follow, and would be the next call's
+                await connection.disconnect(nowait=True)
+        if isinstance(reply, ResponseError):
+            raise reply
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[redis.Connection]:
@@ -167,6 +182,10 @@ async def _patience(limit_s: float) -> AsyncIterator[None]:
             yield
         finally:
             first.cancel()
+
+
+def _pack(commands: Sequence[Sequence[Argument]]) -> bytes:
+    return b"".join([hiredis.pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
 
 
 async def _read_reply(connection: redis.Connection) -> Any:

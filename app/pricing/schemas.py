@@ -88,6 +88,21 @@ class LineSummary(Struct, gc=False):
     discounts: list[Discount]
 
 
+class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is not as it was quoted: of the whole without `sku_id`, of a discount with the rule that gave it.
+
+    `field` is named as in the summary; what was not there, or is no more, counts as 0.
+    """
+
+    field: str
+    was_minor: int
+    now_minor: int
+    sku_id: str | None = None
+    kind: str | None = None
+    rule_id: str | None = None
+    name: str | None = None
+
+
 class ShopSummary(Struct, gc=False):
     shop_id: str
     goods_minor: int

@@ -76,7 +76,7 @@ def summarize(
     priced_lines = [_priced_line(*each, hints) for each in zip(lines, walk.left, discounts, strict=True)]
     for kind, amounts in by_kind.items():
         _keep_apart(kind, amounts, priced_lines)
-    shops = _shops(priced_lines)
+    shops = group_by_shop(priced_lines)
     goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
     totals = {kind: sum(amounts) for kind, amounts in by_kind.items()}
@@ -138,7 +138,7 @@ def _keep_apart(kind: str, amounts: Sequence[int], lines: Sequence[PricedLine]) 
         setattr(line, field, amount)
 
 
-def _shops(lines: Sequence[PricedLine]) -> list[ShopSummary]:
+def group_by_shop(lines: Sequence[PricedLine]) -> list[ShopSummary]:
     by_shop: dict[str, list[LineSummary]] = {}
     for line in lines:
         by_shop.setdefault(line.sku.shop_id, []).append(line.summary)

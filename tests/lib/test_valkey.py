@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.exceptions import ResponseError
 
 from app.lib.valkey import BREAKER_OPEN_S, ROUND_TRIP_TIMEOUT_S, GateDown, Valkey
 from app.runtime.embedded import EmbeddedServers
@@ -51,3 +52,21 @@ async def test_a_valkey_that_hangs_is_given_up_and_left_alone_for_a_moment(
     finally:
         os.kill(pid, signal.SIGCONT)
         await valkey.close()
+
+
+async def test_what_is_told_is_done_and_leaves_no_reply_behind(valkey: Valkey) -> None:
+    await valkey.tell([("SET", f"key-{n}", n) for n in range(100)])
+    assert await valkey.command("GET", "key-99") == b"99"
+    await valkey.tell([("HSET", "key-1", "field", 1)])  # a wrong type: nobody hears of it
+    assert await valkey.command("PING") == b"PONG"
+
+
+async def test_a_server_that_replies_all_the_same_confuses_no_later_call(valkey: Valkey) -> None:
+    await valkey.command("ACL", "SETUSER", "default", "-client|reply")
+    try:
+        with pytest.raises(ResponseError):
+            await valkey.tell([("SET", "key", "value")])
+        assert await valkey.command("PING") == b"PONG"
+        assert not valkey.breaker.is_open()
+    finally:
+        await valkey.command("ACL", "SETUSER", "default", "+@all")

@@ -1,0 +1,64 @@
+"""The price that buyer and shop agree on: today's where the buyer saw it, else that of the buyer's quote.
+
+Nearly always the cart costs what the buyer was shown, and no quote is read. Otherwise a quote that has not
+expired holds, with the allocations it was made with; without one the order is refused with what has changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.checkout.errors import PriceChanged
+from app.lib import metrics
+from app.pricing.cart import price_cart
+from app.pricing.priced import Priced
+from app.pricing.quote import Quote, differences, honour
+from app.pricing.schemas import CheckoutRequest, PriceDifference
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
+
+
+async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Priced:
+    """The client's amount is compared, never used. Raises PriceChanged, and as `price_cart` does."""
+    now = await price_cart(services, buyer_id, body)
+    if now.summary.payable_minor == body.payable_minor:
+        return now
+    quote = await _quote(services, buyer_id, body)
+    if quote is not None and quote.payable_minor == body.payable_minor:
+        if services.clock.now() < quote.expires_at:
+            priced = honour(quote, now, services.prices.book.skus)
+            if priced is not None:
+                metrics.QUOTES.labels("honoured").inc()
+                return priced
+        else:
+            metrics.QUOTES.labels("expired").inc()
+    raise _changed(services, buyer_id, body, now, quote)
+
+
+async def _quote(services: Services, buyer_id: str, body: CheckoutRequest) -> Quote | None:
+    """A forged quote, somebody else's and another cart's are lost ones."""
+    if body.quote_id is None:
+        return None
+    quote = await services.quotes.find(body.quote_id)
+    if quote is None or not quote.is_for(buyer_id, body):
+        metrics.QUOTES.labels("lost").inc()
+        return None
+    return quote
+
+
+def _changed(
+    services: Services, buyer_id: str, body: CheckoutRequest, now: Priced, quote: Quote | None
+) -> PriceChanged:
+    """With the new summary, which is a quote like any other, and what it differs by from the old one."""
+    summary = now.summary
+    services.quotes.keep(buyer_id, body, summary)
+    if quote is None:
+        difference = [PriceDifference("payable_minor", body.payable_minor, summary.payable_minor)]
+    else:
+        difference = differences(quote, summary)
+    return PriceChanged(
+        f"it costs {summary.payable_minor} {body.currency} (minor units), not {body.payable_minor}",
+        summary=summary,
+        difference=difference,
+    )

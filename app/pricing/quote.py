@@ -1,0 +1,217 @@
+"""A quote: what a cart was priced at, in the few bytes that are needed to honour it.
+
+Pure. `Quote.of` takes what was priced, `honour` makes it what an order is placed with, `differences` says
+line by line what another price comes from. SKUs, pools and the sale are those of now: stock is never quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple, replace
+
+from app.catalog.snapshot import Sku
+from app.pricing.priced import Priced, PricedLine
+from app.pricing.schemas import CartRequest, Discount, LineSummary, PriceDifference, Summary
+from app.pricing.summary import group_by_shop
+
+CART_FIELDS = len(CartRequest.__struct_fields__)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
+    sku_id: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    freight_minor: int
+    tax_minor: int
+    # what was given, in pairs: the place of its rule in `rules`, and the amount
+    given: list[int]
+
+    @property
+    def payable_minor(self) -> int:
+        goods_minor = self.unit_price_minor * self.quantity
+        return goods_minor - sum(self.given[1::2]) + self.freight_minor + self.tax_minor
+
+
+class Quote(Struct, frozen=True, gc=False, array_like=True):
+    """`rules` holds (kind, rule_id, name) of each that gave something."""
+
+    # None: priced without login, for whoever presents it
+    buyer_id: str | None
+    cart: bytes
+    expires_at: datetime
+    payable_minor: int
+    points_used: int
+    points_earned: int
+    rules: list[tuple[str, str, str]]
+    lines: list[QuotedLine]
+
+    @classmethod
+    def of(cls, buyer_id: str | None, cart: CartRequest, summary: Summary) -> Quote:
+        places: dict[tuple[str, str], int] = {}
+        rules: list[tuple[str, str, str]] = []
+        for rule in summary.applied:
+            places[rule.kind, rule.rule_id] = len(rules)
+            rules.append((rule.kind, rule.rule_id, rule.name))
+        lines = []
+        for shop in summary.shops:
+            for line in shop.lines:
+                given: list[int] = []
+                for discount in line.discounts:
+                    given += places[discount.kind, discount.rule_id], discount.amount_minor
+                lines.append(
+                    QuotedLine(
+                        line.sku_id,
+                        line.quantity,
+                        line.unit_price_minor,
+                        line.list_price_minor,
+                        line.freight_minor,
+                        line.tax_minor,
+                        given,
+                    )
+                )
+        return cls(
+            buyer_id,
+            cart_content(cart),
+            summary.expires_at,
+            summary.payable_minor,
+            summary.points_used,
+            summary.points_earned,
+            rules,
+            lines,
+        )
+
+    def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
+        """Somebody else's quote, or one of another cart, is none."""
+        return self.buyer_id in (None, buyer_id) and self.cart == cart_content(cart)
+
+    def discounts(self, line: QuotedLine) -> list[Discount]:
+        pairs = zip(line.given[::2], line.given[1::2], strict=True)
+        return [Discount(*self.rules[place], amount_minor) for place, amount_minor in pairs]
+
+
+def cart_content(cart: CartRequest) -> bytes:
+    """The cart as decoded, without what placing an order adds to it."""
+    return _encode(astuple(cart)[:CART_FIELDS])
+
+
+def honour(quote: Quote, now: Priced, skus: Mapping[str, Sku]) -> Priced | None:
+    """The cart at the quote's price; `now` is the same cart as things stand. None: goods are gone."""
+    standing = {line.sku.sku_id: line for line in now.lines}
+    lines = []
+    for quoted in quote.lines:
+        stands = standing.get(quoted.sku_id)
+        sku = skus.get(quoted.sku_id) if stands is None else stands.sku
+        if sku is None:
+            return None
+        # what a promotion added then comes from the normal sale
+        lines.append(_line(quote, quoted, sku, sku.pool_id if stands is None else stands.pool_id))
+    applied = _applied(quote)
+    given: dict[str, int] = {}
+    for rule in applied:
+        given[rule.kind] = given.get(rule.kind, 0) + rule.amount_minor
+    summary = replace(
+        now.summary,
+        expires_at=quote.expires_at,
+        goods_minor=sum([line.summary.goods_minor for line in lines]),
+        promotion_discount_minor=given.get("promotion", 0),
+        coupon_discount_minor=given.get("coupon", 0),
+        points_discount_minor=given.get("points", 0),
+        gift_card_minor=given.get("gift_card", 0),
+        red_packet_minor=given.get("red_packet", 0),
+        freight_minor=sum([line.freight_minor for line in quote.lines]),
+        tax_minor=sum([line.tax_minor for line in quote.lines]),
+        payable_minor=quote.payable_minor,
+        points_used=quote.points_used,
+        points_earned=quote.points_earned,
+        shops=group_by_shop(lines),
+        applied=applied,
+        rejected=[],
+    )
+    coupons = {rule.rule_id: rule.amount_minor for rule in applied if rule.kind == "coupon"}
+    return replace(now, summary=summary, lines=lines, coupons=coupons)
+
+
+def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLine:
+    discounts = quote.discounts(quoted)
+    goods_minor = quoted.unit_price_minor * quoted.quantity
+    summary = LineSummary(
+        quoted.sku_id,
+        quoted.quantity,
+        quoted.unit_price_minor,
+        quoted.list_price_minor,
+        goods_minor,
+        sum([discount.amount_minor for discount in discounts]),
+        quoted.freight_minor,
+        quoted.tax_minor,
+        quoted.payable_minor,
+        available=True,
+        max_quantity=quoted.quantity,
+        discounts=discounts,
+    )
+    line = PricedLine(sku, pool_id, summary, 0)
+    for discount in discounts:
+        field = f"{discount.kind}_minor"
+        setattr(line, field, getattr(line, field) + discount.amount_minor)
+    return line
+
+
+def _applied(quote: Quote) -> list[Discount]:
+    totals = [0] * len(quote.rules)
+    for line in quote.lines:
+        for place, amount_minor in zip(line.given[::2], line.given[1::2], strict=True):
+            totals[place] += amount_minor
+    return [Discount(*rule, total) for rule, total in zip(quote.rules, totals, strict=True)]
+
+
+class _Part(NamedTuple):
+    """An amount of a line; of a discount with the rule that gives it."""
+
+    sku_id: str
+    field: str
+    kind: str | None = None
+    rule_id: str | None = None
+    name: str | None = None
+
+
+def differences(was: Quote, now: Summary) -> list[PriceDifference]:
+    """What has changed: the whole first, then line by line."""
+    before = _amounts((line, was.discounts(line)) for line in was.lines)
+    after = _amounts((line, line.discounts) for shop in now.shops for line in shop.lines)
+    changed = [part for part in {**before, **after} if before.get(part, 0) != after.get(part, 0)]
+    places = {sku_id: place for place, sku_id in enumerate(dict.fromkeys(part.sku_id for part in changed))}
+    changed.sort(key=lambda part: places[part.sku_id])
+    return [
+        PriceDifference("payable_minor", was.payable_minor, now.payable_minor),
+        *(
+            PriceDifference(
+                part.field,
+                before.get(part, 0),
+                after.get(part, 0),
+                part.sku_id,
+                part.kind,
+                part.rule_id,
+                part.name,
+            )
+            for part in changed
+        ),
+    ]
+
+
+def _amounts(
+    lines: Iterable[tuple[QuotedLine | LineSummary, list[Discount]]],
+) -> dict[_Part, int]:
+    amounts: dict[_Part, int] = {}
+    for line, discounts in lines:
+        for field in ("unit_price_minor", "freight_minor", "tax_minor", "payable_minor"):
+            amounts[_Part(line.sku_id, field)] = getattr(line, field)
+        for given in discounts:
+            part = _Part(line.sku_id, "discount_minor", given.kind, given.rule_id, given.name)
+            amounts[part] = given.amount_minor
+    return amounts
