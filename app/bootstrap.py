@@ -118,10 +118,8 @@ async def open_services(
             jobs=Jobs(client),
             ids=ids,
             authenticator=Authenticator(settings, clock),
-            rate_limiter=RateLimiter(settings.rate_limit_per_s, settings.rate_limit_burst),
-            anonymous_limiter=RateLimiter(
-                settings.rate_limit_per_s * ANONYMOUS_SHARE, settings.rate_limit_burst * ANONYMOUS_SHARE
-            ),
+            rate_limiter=_limiter(settings, 1),
+            anonymous_limiter=_limiter(settings, ANONYMOUS_SHARE),
             prices=prices,
             coupons=coupons,
             taking=taking,
@@ -137,3 +135,8 @@ def _clock(settings: Settings) -> Clock:
     if settings.clock_offset_s:
         return OffsetClock(timedelta(seconds=settings.clock_offset_s))
     return SystemClock()
+
+
+def _limiter(settings: Settings, times: int) -> RateLimiter:
+    """That of a buyer, or of an address that stands for many."""
+    return RateLimiter(settings.rate_limit_per_s * times, settings.rate_limit_burst * times)
