@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler
 from app.addresses import routes as addresses
 from app.api_docs import routes as api_docs
 from app.bootstrap import open_services
+from app.campaigns import routes as campaigns
 from app.cart import routes as cart
 from app.catalog import routes as catalog
 from app.checkout import routes as checkout
@@ -58,6 +59,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *red_packets.ROUTES,
     *stock.ROUTES,
     *flash_sales.ROUTES,
+    *campaigns.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,
     *orders.ROUTES,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.campaigns.state import CAMPAIGN_TRANSITIONS, CampaignStatus
 from app.lib.sql import ROOT
 from app.orders.state import TRANSITIONS as ORDER_TRANSITIONS
 from app.orders.state import OrderStatus
@@ -69,6 +70,15 @@ MACHINES = [
         "FAILED is what the channel said; only then a new reference is used.",
         RefundStatus.REQUESTED,
         REFUND_TRANSITIONS,
+    ),
+    Machine(
+        "Group-buy campaign",
+        "campaign",
+        "REJECTED: something was refused; the merchant changes or drops it and submits again. A campaign "
+        "that has passed whole is published by an operator, or when its start comes. ENDED: its time is "
+        "over, or it was withdrawn.",
+        CampaignStatus.DRAFT,
+        CAMPAIGN_TRANSITIONS,
     ),
     Machine(
         "Red packet",

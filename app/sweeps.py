@@ -15,6 +15,8 @@ import msgspec
 import structlog
 
 from app.bootstrap import Services
+from app.campaigns.end import end_due
+from app.campaigns.publish import publish_due
 from app.events_in.apply import apply_waiting_events
 from app.events_out import relay
 from app.flash_sales.end import end_due_flash_sales
@@ -76,6 +78,8 @@ SWEEPS = [
     Sweep("close_due_orders", close.close_due),
     Sweep("close_due_orders_with_attempts", close.close_due_with_attempts, ASKING_BATCH_MAX),
     Sweep("end_flash_sales", end_flash_sales),
+    Sweep("publish_campaigns", publish_due),
+    Sweep("end_campaigns", end_due),
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
     Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),

@@ -17,6 +17,7 @@ from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.stock.gate import Gate
 from app.stock.set_aside import (
+    CAMPAIGN_PREFIX,
     NORMAL,
     LockedPool,
     close_pools,
@@ -35,6 +36,8 @@ async def publish(
     """Raises NotFound (`sku_not_found`), Forbidden, and what `check_change` and `set_aside` raise."""
     if activity_id == NORMAL:
         raise InvalidRequest("the id 0 stands for normal sale")
+    if activity_id.startswith(CAMPAIGN_PREFIX):
+        raise InvalidRequest(f"ids that begin with {CAMPAIGN_PREFIX} stand for group-buy campaigns")
     async with transaction(pool) as connection:
         version = await lock_version(connection, "flash_sales")
         current = await lock_sale(connection, activity_id)

@@ -7,6 +7,7 @@ from typing import Annotated
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from app.lib.bounds import NUMBER, PRINTABLE
+from app.lib.ids import ID_MAX
 from app.lib.page import PAGE_LIMIT_MAX
 
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
@@ -14,5 +15,12 @@ PathNumber = Annotated[str, PathParameter(pattern=NUMBER)]
 QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
 Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]
+# Of lists with the newest first: the last id that was shown.
+NumberCursor = Annotated[str, QueryParameter(pattern=rf"{NUMBER}|^$")]
 # Required where it is named; a missing one is refused by the verb with its own code.
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
+
+
+def before(cursor: str) -> int:
+    """The id below which such a list goes on; without a cursor it begins with the newest."""
+    return int(cursor) if cursor else ID_MAX

@@ -18,6 +18,8 @@ sql = load("stock_set_aside")
 
 # The activity that stands for normal sale.
 NORMAL = "0"
+# Campaigns' activities; a flash sale is called as its shop likes, but not like this.
+CAMPAIGN_PREFIX = "campaign:"
 
 
 class LockedPool(NamedTuple):

@@ -1,0 +1,1 @@
+"""Group-buy campaigns: created by merchants, reviewed item by item, published, ended."""
