@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol, TypeVar
 
 import redis.asyncio as redis
 
+from app.balances.purses import Purses
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
@@ -52,10 +54,18 @@ class Services:
     coupons: HeldCoupons
     taking: Taking
     quotes: KeptQuotes
+    purses: Purses
     gate: Gate
     placing: Placing
     hints: Hints
     channels: Channels
+
+
+class Stoppable(Protocol):
+    async def stop(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=Stoppable)
 
 
 @asynccontextmanager
@@ -89,24 +99,18 @@ async def open_services(
         lease = NodeLease(pool)
         closing.push_async_callback(lease.stop)
         ids = await lease.start()
-        prices = PriceSnapshots(pool, clock, settings.lanes)
-        closing.push_async_callback(prices.stop)
+        prices = _stopped(closing, PriceSnapshots(pool, clock, settings.lanes))
         if load_prices:
             await prices.start()
-        coupons = HeldCoupons(pool, valkey, clock)
-        closing.push_async_callback(coupons.stop)
-        taking = open_taking(pool, valkey, coupons)
-        closing.push_async_callback(taking.stop)
-        quotes = KeptQuotes(valkey, settings.quote_ttl_s)
-        closing.push_async_callback(quotes.stop)
-        gate = Gate(valkey, pool)
-        closing.push_async_callback(gate.stop)
-        hints = Hints(pool)
-        closing.push_async_callback(hints.stop)
+        coupons = _stopped(closing, HeldCoupons(pool, valkey, clock))
+        taking = _stopped(closing, open_taking(pool, valkey, coupons))
+        quotes = _stopped(closing, KeptQuotes(valkey, settings.quote_ttl_s))
+        purses = _stopped(closing, Purses(pool, clock))
+        gate = _stopped(closing, Gate(valkey, pool))
+        hints = _stopped(closing, Hints(pool))
         if load_prices:
             await hints.start()
-        placing = open_placing(commit_pool, gate, settings)
-        closing.push_async_callback(placing.stop)
+        placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
         yield Services(
@@ -124,11 +128,18 @@ async def open_services(
             coupons=coupons,
             taking=taking,
             quotes=quotes,
+            purses=purses,
             gate=gate,
             placing=placing,
             hints=hints,
             channels=channels,
         )
+
+
+def _stopped(closing: AsyncExitStack, opened: Opened) -> Opened:
+    """What was opened is stopped at the end."""
+    closing.push_async_callback(opened.stop)
+    return opened
 
 
 def _clock(settings: Settings) -> Clock:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Its statements stand in audit_balances.sql.
+BALANCES = "4 balances"
+
 RULES: Mapping[str, tuple[str, ...]] = {
     "1 stock": (
         "stock_movements",
@@ -28,6 +31,15 @@ RULES: Mapping[str, tuple[str, ...]] = {
     ),
     "3 orders": ("lines_add_up", "discounts_explained", "children_add_up", "parents_and_children"),
     "4 coupons": ("coupons_and_orders", "coupons_spent_once", "coupons_granted"),
+    BALANCES: (
+        "balances_are_entries",
+        "points_lots",
+        "points_lot_uses",
+        "deductions_and_lines",
+        "deductions_posted",
+        "red_packets_spent_once",
+        "red_packets_hold",
+    ),
     "6 once": ("keys_and_orders", "unfinished_keys", "events_applied"),
     "7 waiting": (
         "waiting_orders",

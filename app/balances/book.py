@@ -74,6 +74,14 @@ async def book(connection: Connection, postings: Sequence[Posting], now: datetim
     return {(row["kind"], row["posting_id"]) for row in rows}
 
 
+def merge(entries: Iterable[Entry]) -> list[Entry]:
+    """One entry an account: a posting has no two."""
+    amounts: dict[Account, int] = defaultdict(int)
+    for entry in entries:
+        amounts[entry.account, entry.currency] += entry.amount
+    return [Entry(*account, amount) for account, amount in amounts.items()]
+
+
 def sums_to_zero(entries: Iterable[Entry]) -> bool:
     sums: dict[str, int] = defaultdict(int)
     for entry in entries:

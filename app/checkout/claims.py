@@ -1,4 +1,4 @@
-"""What an order takes beside stock, of which there is only so much: coupons, what a buyer may still buy.
+"""What an order takes beside stock, of which there is only so much: coupons, balances, a buyer's limits.
 
 Each kind is a module of its own slice with the functions of `Claim`. The ledger locks what a batch asks for,
 `admit` decides each checkout whole, and what the placed ones took is written, all in one transaction.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import app.balances.claim
 import app.coupons.claim
 import app.flash_sales.claim
 from app.checkout.schemas import Checkout
@@ -36,7 +37,7 @@ class Claim(Protocol):
 
 
 # In the one global order in which a transaction locks: coupons, balances, limits, budgets; stock comes last.
-CLAIMS: tuple[Claim, ...] = (app.coupons.claim, app.flash_sales.claim)
+CLAIMS: tuple[Claim, ...] = (app.coupons.claim, app.balances.claim, app.flash_sales.claim)
 
 
 def wants_any(checkout: Checkout) -> bool:

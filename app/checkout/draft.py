@@ -12,8 +12,10 @@ from datetime import datetime
 import msgspec
 
 from app.addresses.schemas import AddressSnapshot
+from app.balances.deductions import draft_deductions
 from app.checkout.schemas import (
     Checkout,
+    Deduction,
     LineDraft,
     OrderDraft,
     OrderPlaced,
@@ -60,19 +62,23 @@ def draft_checkout(
     ]
     root_id = str(root.order_id)
     root.pay_deadline = pay_deadline
+    root.points_used = priced.summary.points_used
+    root.points_earned = priced.summary.points_earned
+    status = "NOT_PAID" if root.payable_minor else "INVALID" if children else "PENDING_SHIPMENT"
     root.event = OrderPlaced(
         root_id, once.caller_id, request.currency, root.payable_minor, pay_deadline, shop_orders
     )
+    lines = [
+        _line(each.order_id, next_id(), line)
+        for each, priced_lines in zip(orders, by_shop.values(), strict=True)
+        for line in priced_lines
+    ]
     return Checkout(
         once=once,
         buyer_id=once.caller_id,
         root=root,
         children=children,
-        lines=[
-            _line(each.order_id, next_id(), line)
-            for each, priced_lines in zip(orders, by_shop.values(), strict=True)
-            for line in priced_lines
-        ],
+        lines=lines,
         reservations=[
             Reservation(
                 once.digest,
@@ -86,10 +92,11 @@ def draft_checkout(
         ],
         held=[],
         coupon_ids=sorted(int(coupon_id) for coupon_id in priced.coupons),
+        deductions=_deductions(once.caller_id, lines, priced),
         activity_id=root.activity_id,
         created_at=created_at,
         answer_body=_encode(
-            PlacedOrder(root_id, "NOT_PAID", request.currency, root.payable_minor, pay_deadline, shop_orders)
+            PlacedOrder(root_id, status, request.currency, root.payable_minor, pay_deadline, shop_orders)
         ),
     )
 
@@ -161,6 +168,13 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         summary.freight_minor,
         summary.tax_minor,
     )
+
+
+def _deductions(buyer_id: str, lines: Sequence[LineDraft], priced: Priced) -> list[Deduction]:
+    summary = priced.summary
+    if not (summary.points_discount_minor or summary.red_packet_minor or summary.gift_card_minor):
+        return []
+    return draft_deductions(buyer_id, summary.currency, lines, summary.points_used)
 
 
 def _want(line: PricedLine, priced: Priced) -> Want:

@@ -31,6 +31,13 @@ class CouponUnavailable(Conflict):
     title = "This coupon can no longer be used"
 
 
+class BalanceTooLow(Conflict):
+    """Points, a gift card or a red packet no longer hold what the order takes. Member: `short`, which."""
+
+    code = "balance_too_low"
+    title = "A balance is lower than what the order takes of it"
+
+
 class PurchaseLimitExceeded(Conflict):
     """Members: `sku_ids`, `per_buyer_max`."""
 

@@ -2,9 +2,10 @@
 
 Nearly always everything fits, and one statement that is its own transaction writes keys, orders, lines, stock
 and events: no row stays locked while this process does something else. Where it does not fit (a key that came
-before, too little stock, an ended sale), and for what is claimed beside stock (claims.py), a transaction
-takes the keys, locks, lets `admit` decide each checkout, and writes those that are placed. Locks follow the
-one global order (keys, claims, stock; each by id): batches wait for each other, but never in a circle.
+before, too little stock, an ended sale), for what is claimed beside stock (claims.py), and for orders that
+come to nothing, a transaction takes the keys, locks, lets `admit` decide each checkout, and writes those that
+are placed. Locks follow the one global order (keys, claims, stock; each by id): batches wait for each other,
+but never in a circle.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from app.lib.idempotency import DOES_NOT_FIT, Answer, earlier_answer
 from app.lib.idempotency import sql as idempotency_sql
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
+from app.payments.accept import accept_free_orders
+from app.payments.aftermath import Aftermath
 from app.stock.scripts import PoolFact
 
 sql = load("checkout")
@@ -43,7 +46,7 @@ async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> BatchResult:
     simple: list[Checkout] = []
     others: list[Checkout] = []
     for each in checkouts:
-        (others if wants_any(each) else simple).append(each)
+        (others if wants_any(each) or not each.root.payable_minor else simple).append(each)
     outcomes: dict[bytes, Outcome] = {}
     facts: list[PoolFact] = []
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
@@ -85,7 +88,18 @@ async def _place_each(
             takers = [each for each in placed if claim.wanted_by(each)]
             if takers:
                 await claim.write(connection, takers, claimed)
+        facts += await _accept_free(connection, placed)
     return facts
+
+
+async def _accept_free(connection: Connection, placed: Sequence[Checkout]) -> list[PoolFact]:
+    """Orders that come to nothing are paid as they are placed; the pools from which they took at once."""
+    free = [each for each in placed if not each.root.payable_minor]
+    aftermath = Aftermath()
+    if free:
+        order_ids = [each.root.order_id for each in free]
+        await accept_free_orders(connection, order_ids, free[0].created_at, aftermath)
+    return aftermath.pools
 
 
 async def _take_keys(connection: Connection, checkouts: Sequence[Checkout]) -> dict[bytes, Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.addresses.errors import AddressBlocked, AddressInvalid
 from app.checkout.errors import (
     ActivityEnded,
+    BalanceTooLow,
     CouponUnavailable,
     OutOfStock,
     PriceChanged,
@@ -28,6 +29,7 @@ HOT_ROUTES = [
             PriceChanged,
             OutOfStock,
             CouponUnavailable,
+            BalanceTooLow,
             PurchaseLimitExceeded,
             ActivityEnded,
             AddressInvalid,

@@ -74,6 +74,9 @@ class OrderDraft(msgspec.Struct, gc=False, omit_defaults=True):
     gift_card_minor: int = 0
     freight_minor: int = 0
     tax_minor: int = 0
+    # of the order that is paid, not of a child
+    points_used: int = 0
+    points_earned: int = 0
 
 
 class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):
@@ -101,6 +104,20 @@ class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):
     tax_minor: int = 0
 
 
+class Deduction(msgspec.Struct, gc=False):
+    """A row of `order_deduction`: what a line takes of a balance, in the balance's own unit and in money."""
+
+    order_id: int
+    line_id: int
+    # points, red_packet or gift_card; and the id of which
+    kind: str
+    source_id: str
+    account: str
+    currency: str
+    amount: int
+    amount_minor: int
+
+
 class Checkout(msgspec.Struct, gc=False):
     """One checkout on its way into the ledger."""
 
@@ -113,6 +130,7 @@ class Checkout(msgspec.Struct, gc=False):
     # those that this process holds in the gate
     held: list[Reservation]
     coupon_ids: list[int]
+    deductions: list[Deduction]
     activity_id: str
     created_at: datetime
     answer_body: bytes

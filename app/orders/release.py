@@ -1,9 +1,9 @@
 """Give back everything that unpaid orders hold, and end them: what canceling and closing share.
 
 Enters: root orders. In one transaction, in the global lock order: the orders and their children become
-CANCELED, what is due for them is closed, coupons, purchase limits and stock go back, and an event for each
-leaves through the outbox. After the commit `tell` brings it to the gate and the caches; when they do not
-answer, the reconciler does.
+CANCELED, what is due for them is closed, coupons, balances, purchase limits and stock go back, and an event
+for each leaves through the outbox. After the commit `tell` brings it to the gate and the caches; when they do
+not answer, the reconciler does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from app.balances.release import give_back as give_balances_back
 from app.bootstrap import Services
 from app.coupons import claim as coupons
 from app.flash_sales import claim as purchase_limits
@@ -51,6 +52,7 @@ async def release_orders(
     roots = [row["order_id"] for row in moved if row["parent_id"] is None]
     await connection.execute(sql.close_pay_orders, roots, pay_order_sources(PayOrderStatus.CLOSED))
     coupon_buyer_ids = await coupons.give_back(connection, roots)
+    await give_balances_back(connection, roots, now)
     limits = await purchase_limits.give_back(connection, order_ids)
     pools = await return_stock(connection, order_ids)
     await outbox.append(connection, [canceled_event(row, now, reason) for row in moved])

@@ -1,4 +1,4 @@
-"""Paid orders go on: coupons spent, stock confirmed, `order.paid` told.
+"""Paid orders go on: coupons and balances spent, points earned, stock confirmed, `order.paid` told.
 
 Enters: unpaid orders, locked by the caller, inside the caller's transaction. Leaves: them and their children
 moved on, however many in the same few statements. Must hold: one that has moved on already stays as it is;
@@ -7,17 +7,19 @@ goods that are not there fail the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
 
+from app.balances.use import use
 from app.coupons import claim as coupons
 from app.lib import outbox
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments.aftermath import Aftermath
+from app.payments.state import PayOrderStatus, sources
 from app.stock.scripts import PoolFact
 
 sql = load("payments")
@@ -32,10 +34,22 @@ async def accept_orders(
     if not accepted:
         return
     aftermath.coupon_buyer_ids += await coupons.use(connection, order_ids)
+    await use(connection, order_ids, now)
     pools = await connection.fetch(sql.confirm_stock, [order["order_id"] for order in accepted])
     aftermath.pools += [PoolFact(*pool) for pool in pools]
     events = [_paid_event(order, paid_by[order["parent_id"] or order["order_id"]]) for order in accepted]
     await outbox.append(connection, events)
+
+
+async def accept_free_orders(
+    connection: Connection, order_ids: Sequence[int], now: datetime, aftermath: Aftermath
+) -> None:
+    """Nothing is to be paid for these orders (roots): they are paid."""
+    for order_id in order_ids:
+        await connection.fetchrow(
+            sql.move_pay_order, order_id, PayOrderStatus.PAID, sources(PayOrderStatus.PAID), None
+        )
+    await accept_orders(connection, dict.fromkeys(order_ids), now, aftermath)
 
 
 def _paid_event(order: asyncpg.Record, payment_id: int | None) -> Event:

@@ -6,10 +6,14 @@ reconciler corrects the gate, cached coupons expire, and the sweep sends the ref
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from app.bootstrap import Services
 from app.stock.scripts import PoolFact
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
 
 
 class Aftermath(msgspec.Struct):

@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from app.catalog.snapshot import Shop, Sku
 from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashSale
+from app.points.documents import PointsRules
+from app.pricing.lanes import LANES
 from app.pricing.rules import Rule
 
 # The rules of a SKU, once gathered, are kept for the book's life. 20,000 SKUs cover the busy part of a
@@ -36,6 +38,9 @@ class PriceBook(Struct, frozen=True, eq=False):
     templates: dict[str, Rule] = {}
     # templates whose coupons buyers may claim
     offers: dict[str, Offer] = {}
+    points: PointsRules = PointsRules()
+    # the order that the rules' own places are of
+    lanes: tuple[str, ...] = LANES
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # each book gathers anew
@@ -75,6 +80,9 @@ class PriceBook(Struct, frozen=True, eq=False):
         offers = {each: offer for each, offer in self.offers.items() if each not in rules}
         offers |= {offer.template_id: offer for offer in offered}
         return replace(self, templates={**self.templates, **rules}, offers=offers)
+
+    def with_points(self, rules: PointsRules) -> PriceBook:
+        return replace(self, points=rules)
 
     def with_promotions(self, changed: Iterable[Rule], removed_ids: Iterable[str] = ()) -> PriceBook:
         added = {rule.rule_id: rule for rule in changed}

@@ -22,11 +22,47 @@ class BuyerCoupon(Struct, frozen=True, gc=False, array_like=True):
     valid_to_ms: int
 
 
+class GiftCard(Struct, frozen=True, gc=False):
+    """A card whose code the cart names."""
+
+    card_id: str
+    currency: str
+    balance_minor: int
+    ends_at_ms: int
+
+
+class RedPacket(Struct, frozen=True, gc=False):
+    """The buyer's packet that the cart names. `shop_id` None: good in every shop."""
+
+    packet_id: str
+    name: str
+    shop_id: str | None
+    currency: str
+    amount_minor: int
+    min_amount_minor: int
+    # "available", "locked", "used" or "expired"
+    status: str
+    ends_at_ms: int
+
+
+class Purse(Struct, frozen=True, gc=False, eq=False):
+    """Of what a cart asks for, what the buyer can pay with."""
+
+    points: int = 0
+    # by code
+    gift_cards: Mapping[str, GiftCard] = {}
+    red_packet: RedPacket | None = None
+
+
+EMPTY_PURSE = Purse()
+
+
 class Buyer(Struct, frozen=True, gc=False, eq=False):
     """What a buyer holds. `Buyer()` is somebody who has not logged in."""
 
     # by coupon id
     coupons: Mapping[str, BuyerCoupon] = {}
+    purse: Purse = EMPTY_PURSE
 
 
 ANONYMOUS = Buyer()

@@ -6,7 +6,9 @@ What only this side of the engine can know is gathered here; the arithmetic is i
 from __future__ import annotations
 
 from app.bootstrap import Services
-from app.pricing.buyer import ANONYMOUS, Buyer
+from app.coupons.held import Held
+from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
+from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, choose_coupons, price
 from app.pricing.priced import Priced
 from app.pricing.rules import milliseconds
@@ -15,18 +17,24 @@ from app.pricing.schemas import CartRequest
 
 async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest) -> Priced:
     """`buyer_id` None: not logged in, so no coupons. Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen."""
-    buyer = ANONYMOUS
-    if buyer_id is not None and (cart.coupon_ids or cart.auto_coupons):
-        buyer = Buyer(coupons=await services.coupons.of(buyer_id))
     return price(
         cart,
         services.prices.book,
-        buyer,
+        ANONYMOUS if buyer_id is None else await _buyer(services, buyer_id, cart),
         milliseconds(services.clock.now()),
         quote_id=f"{services.ids.next():x}",
         quote_ttl_s=services.settings.quote_ttl_s,
         hints=services.hints,
     )
+
+
+async def _buyer(services: Services, buyer_id: str, cart: CartRequest) -> Buyer:
+    """What the cart asks for, and no more."""
+    coupons: Held = {}
+    if cart.coupon_ids or cart.auto_coupons:
+        coupons = await services.coupons.of(buyer_id)
+    purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
+    return Buyer(coupons, purse)
 
 
 async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:

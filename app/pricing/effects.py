@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.lib.money import percent_half_up, split_pro_rata
+from app.lib.money import WHOLE_BP, percent_half_up, split_pro_rata
 from app.pricing.documents import AddonPrice, AmountOff, Bundle, BuyXGetY, FixedPrice, PercentOff, Tiers
 from app.pricing.lines import Line
-from app.pricing.rules import Rule
+from app.pricing.rules import Rule, TakePoints
 
 
 class InScope(Struct, gc=False, eq=False):
@@ -111,6 +111,13 @@ def buy_x_get_y(rule: Rule, effect: BuyXGetY, scope: InScope) -> list[int]:
     return _percentage(rule, effect.get_percent_bp, scope, units)
 
 
+def take_points(_: Rule, effect: TakePoints, scope: InScope) -> list[int]:
+    """As many whole points as are asked for, fit under the cap, and leave no line below zero."""
+    left = sum(scope.left)
+    points = min(effect.points, min(left, left * effect.cap_bp // WHOLE_BP) // effect.minor_per_point)
+    return split_pro_rata(points * effect.minor_per_point, scope.left)
+
+
 def _percentage(rule: Rule, percent_bp: int, scope: InScope, units: Sequence[int] | None) -> list[int]:
     parts, scale = _portion(scope.base_amounts(rule), units, scope)
     amounts = split_pro_rata(percent_half_up(sum(parts), percent_bp, scale), parts)
@@ -175,4 +182,5 @@ EFFECTS: dict[type, EffectFunction] = {
     BuyXGetY: buy_x_get_y,
     Bundle: bundle,
     AddonPrice: fixed_price,
+    TakePoints: take_points,
 }

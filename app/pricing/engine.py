@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.choose import settle_choice_groups, settle_with_best_coupons, why_left_out
+from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries
 from app.pricing.priced import Priced
@@ -71,11 +72,18 @@ def price(
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
-    walk = walk_on(start(basket.lines), in_order(promotions, chosen), basket.lines)
+    entries = in_order(promotions, chosen)
+    if asks_for_any(cart):
+        deductions, refused = deduction_entries(cart, buyer.purse, basket, book)
+        entries = in_order(entries, deductions)
+        rejected += refused
+    walk = walk_on(start(basket.lines), entries, basket.lines)
     # There is no freight yet that these could free.
     walk.misses += [Miss(freed.entry, "gave_nothing") for freed in walk.freed]
-    rejected += rejections(cart, walk.misses)
-    return summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
+    rejected += rejections(walk.misses)
+    priced = summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
+    count_points(cart, buyer.purse, walk.steps, priced, book)
+    return priced
 
 
 def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> CouponChoice:

@@ -67,13 +67,13 @@ def coupon_entries(
     return entries, rejected
 
 
-def in_order(promotions: list[Entry], coupons: list[Entry]) -> list[Entry]:
+def in_order(first: list[Entry], then: list[Entry]) -> list[Entry]:
     """Both together by lane: a deployment may have its coupons before some of its promotions."""
-    if not coupons:
-        return promotions
-    if not promotions or promotions[-1].rule.lane < coupons[0].rule.lane:
-        return promotions + coupons
-    return sorted(promotions + coupons, key=_by_lane)
+    if not then:
+        return first
+    if not first or first[-1].rule.lane < then[0].rule.lane:
+        return first + then
+    return sorted(first + then, key=_by_lane)
 
 
 def _entry(rule: Rule, rule_id: str, indexes: Sequence[int], basket: Basket) -> Entry | None:

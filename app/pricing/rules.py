@@ -58,10 +58,18 @@ class Reach(Struct, frozen=True, gc=False, eq=False):
         )
 
 
+class TakePoints(Struct, frozen=True, gc=False):
+    """The effect of a buyer's points: so many at most, worth so much each, up to a part of what is left."""
+
+    points: int
+    minor_per_point: int
+    cap_bp: int
+
+
 class Rule(Struct, frozen=True, gc=False, eq=False):
     """Identity is equality: a rule is made once for each version of its document."""
 
-    kind: str  # "promotion" or "coupon"
+    kind: str  # "promotion", "coupon", or what the buyer pays with (deductions.py)
     rule_id: str
     name: str
     # the position of its lane in the configured order
@@ -80,7 +88,7 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     min_amount_minor: int
     min_quantity: int
     on_list_price: bool
-    effect: Effect
+    effect: Effect | TakePoints
     max_discount_minor: int | None
     max_quantity: int | None
     exclusive: bool = False

@@ -20,6 +20,7 @@ from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.lib.clock import Clock
 from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
 from app.lib.sql import load
+from app.points.documents import PointsRules
 from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.lanes import LANES
@@ -44,7 +45,7 @@ class PriceSnapshots:
         self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0}
         self._refreshing = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
-        self.book = PriceBook()
+        self.book = PriceBook(lanes=lanes)
 
     async def start(self) -> None:
         await self.refresh()
@@ -85,6 +86,8 @@ class PriceSnapshots:
                 now_ms = milliseconds(self._clock.now())
                 since = self._versions["promotions"]
                 book = await _read_rules(connection, book, since, now_ms, self._lanes)
+                if (document := await connection.fetchval(sql.points_rules_since, since)) is not None:
+                    book = book.with_points(msgspec.convert(document, PointsRules))
             if "flash_sales" in newer:
                 rows = await connection.fetch(sql.flash_sales_since, self._versions["flash_sales"])
                 book = book.with_flash_sales([_flash_sale(row) for row in rows])

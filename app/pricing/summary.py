@@ -12,7 +12,7 @@ from typing import Protocol
 
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
-from app.pricing.schemas import CartRequest, Discount, LineSummary, Rejected, ShopSummary, Summary
+from app.pricing.schemas import Discount, LineSummary, Rejected, ShopSummary, Summary
 from app.pricing.walk import Miss, Walk, rejection
 
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
@@ -25,7 +25,7 @@ class Hints(Protocol):
     def get(self, pool_id: int) -> int | None: ...
 
 
-def rejections(cart: CartRequest, misses: Sequence[Miss]) -> list[Rejected]:
+def rejections(misses: Sequence[Miss]) -> list[Rejected]:
     """What was asked for and gave nothing, and promotions that only lack their minimum."""
     rejected: list[Rejected] = []
     near_misses = 0
@@ -35,12 +35,6 @@ def rejections(cart: CartRequest, misses: Sequence[Miss]) -> list[Rejected]:
             if miss.code != "minimum_not_met" or near_misses > NEAR_MISSES_MAX:
                 continue
         rejected.append(rejection(miss))
-    if cart.points:
-        rejected.append(Rejected("points", "points", "", "not_available"))
-    for code in cart.gift_card_codes:
-        rejected.append(Rejected("gift_card", code, "", "not_available"))
-    if cart.red_packet_id is not None:
-        rejected.append(Rejected("red_packet", cart.red_packet_id, "", "not_available"))
     return rejected
 
 
@@ -81,7 +75,7 @@ def summarize(
     payable_minor = sum(walk.left)
     totals = {kind: sum(amounts) for kind, amounts in by_kind.items()}
     freight_minor = tax_minor = 0
-    points_used = points_earned = 0
+    points_used = points_earned = 0  # counted by deductions.py
     # By position: naming eighteen fields takes longer than adding up the cart.
     summary = Summary(
         quote_id,

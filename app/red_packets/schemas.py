@@ -45,7 +45,7 @@ class SendRedPackets(Struct, frozen=True, forbid_unknown_fields=True):
 
     user_ids: Annotated[list[Id], Meta(min_length=1, max_length=SEND_USERS_MAX)]
     amount_minor: AboveZero
-    # what the goods must come to, after promotions and coupons
+    # what must be left to pay of the goods when it is the packet's turn
     min_amount_minor: AmountMinor = 0
     valid_days: Annotated[int, Meta(ge=1, le=365)] = 7
 

@@ -20,6 +20,11 @@ ALTER TABLE ledger_entry
         CHECK (balance_after >= 0 OR amount_minor >= 0 OR posting_kind = 'points_taken_back');
 CREATE INDEX ledger_entry_statement ON ledger_entry (account, entry_id) WHERE balance_after IS NOT NULL;
 
+-- Of the order that is paid, not of a child: what it took, and what its payment brings.
+ALTER TABLE orders
+    ADD COLUMN points_used bigint NOT NULL DEFAULT 0 CHECK (points_used >= 0),
+    ADD COLUMN points_earned bigint NOT NULL DEFAULT 0 CHECK (points_earned >= 0);
+
 -- One row: what points are earned for and what they are worth. The document is kept as the operator sent it.
 CREATE TABLE points_rules (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),

@@ -41,3 +41,24 @@ SELECT amount FROM balance WHERE account = $1 AND currency = $2;
 SELECT entry_id, posting_kind, order_id, amount_minor, balance_after, created_at FROM ledger_entry
 WHERE account = $1 AND balance_after IS NOT NULL AND entry_id < $2 ORDER BY entry_id DESC LIMIT $3;
 
+
+-- name: add_deductions!
+-- What lines of orders were lowered by from which balance.
+INSERT INTO order_deduction (root_id, order_id, line_id, kind, account, currency, amount, amount_minor)
+SELECT root_id, order_id, line_id, kind, account, currency, amount, amount_minor
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+            $9::bigint[])
+    AS d (root_id, order_id, line_id, kind, source_id, account, currency, amount, amount_minor);
+
+-- name: read_taken
+-- What these orders (roots) take of each balance.
+SELECT root_id, kind, account, currency, sum(amount)::bigint AS amount FROM order_deduction
+WHERE root_id = ANY($1::bigint[]) GROUP BY root_id, kind, account, currency;
+
+-- name: read_taken_and_earned
+-- The same, and the points that the orders earn.
+SELECT root_id, kind, NULL AS buyer_id, currency, sum(amount)::bigint AS amount FROM order_deduction
+WHERE root_id = ANY($1::bigint[]) GROUP BY root_id, kind, currency
+UNION ALL
+SELECT order_id, 'earned', buyer_id, NULL, points_earned FROM orders
+WHERE order_id = ANY($1::bigint[]) AND points_earned > 0;

@@ -53,3 +53,19 @@ WHERE d.account = $1 AND o.status = 'NOT_PAID' AND o.buyer_id = $2;
 SELECT sum(remaining)::bigint AS points, expires_at FROM points_lot
 WHERE buyer_id = $1 AND remaining > 0 AND expires_at > $2 AND expires_at < '9999-01-01'
 GROUP BY expires_at ORDER BY expires_at LIMIT $3;
+
+-- name: add_lot_uses!
+-- From which lots orders' points came.
+INSERT INTO points_lot_use (root_id, lot_id, points)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]);
+
+-- name: read_lot_uses
+-- From which lots orders' points came, and what of them is back; what ends last is filled first.
+SELECT u.root_id, u.lot_id, u.points, u.returned FROM points_lot_use AS u JOIN points_lot AS l USING (lot_id)
+WHERE u.root_id = ANY($1::bigint[]) ORDER BY u.root_id, l.expires_at DESC, u.lot_id DESC;
+
+-- name: return_lot_uses!
+-- So many points of orders are back in their lots.
+UPDATE points_lot_use AS u SET returned = u.returned + r.points
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS r (root_id, lot_id, points)
+WHERE (u.root_id, u.lot_id) = (r.root_id, r.lot_id);

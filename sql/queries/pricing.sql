@@ -23,6 +23,10 @@ SELECT promotion_id, document FROM promotion WHERE version > $1;
 -- Coupon templates that changed after a version.
 SELECT template_id, document FROM coupon_template WHERE version > $1;
 
+-- name: points_rules_since
+-- What points are worth, if it changed after a version.
+SELECT document FROM points_rules WHERE version > $1;
+
 -- name: flash_sales_since
 -- Flash sales that changed after a version, whole; at the start (version 0) those that have not ended.
 SELECT f.activity_id, f.name, f.starts_at, f.ends_at, f.ended_at IS NOT NULL AS ended,

@@ -50,8 +50,8 @@ SELECT k.packet_id, k.pool_id, k.order_id, p.currency FROM red_packet AS k JOIN 
 WHERE k.order_id = ANY($1::bigint[]);
 
 -- name: use_packets!
--- The order is paid: its packet is spent.
-UPDATE red_packet SET status = 'used' WHERE order_id = $1 AND status = ANY($2::text[]);
+-- The orders are paid: their packets are spent.
+UPDATE red_packet SET status = 'used' WHERE order_id = ANY($1::bigint[]) AND status = ANY($2::text[]);
 
 -- name: return_packets!
 -- The orders are canceled: their packets can be used again.

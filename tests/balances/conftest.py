@@ -9,7 +9,9 @@ import pytest
 
 from app.bootstrap import Services
 from tests.balances.calls import Operator
+from tests.balances.shop import Shop
 from tests.conftest import Login
+from tests.rows import put_sku
 
 Holds = Callable[[str], Awaitable[int]]
 
@@ -30,3 +32,12 @@ def holds(services: Services) -> Holds:
         return found
 
     return total
+
+
+@pytest.fixture
+async def shop(services: Services, client: httpx.AsyncClient, login: Login) -> Shop:
+    """SKU a at 10.00 and b at 5.00 of shop 7, c at 3.00 of shop 8; 100 of each."""
+    for sku_id, price_minor, shop_id in (("a", 1_000, "7"), ("b", 500, "7"), ("c", 300, "8")):
+        await put_sku(services.pool, sku_id, price_minor=price_minor, shop_id=shop_id, on_hand=100)
+    await services.prices.refresh()
+    return Shop(services, client, login())

@@ -27,6 +27,7 @@ def checkout(
         lines=[LineDraft(1, 2, "1001", "t", "virtual", 1, "place", quantity, 0, 0, 0, 0, 0)],
         reservations=[Reservation(b"r" * 16, 1, "7", buyer_id, "sale", [want])],
         held=[],
+        deductions=[],
         coupon_ids=coupon_ids or [],
         activity_id="sale",
         created_at=NOW,

@@ -375,12 +375,6 @@ def test_a_coupon_that_gave_nothing_does_not_take_its_category() -> None:
     assert codes(result) == [("1", "minimum_not_met")]
 
 
-def test_what_is_not_there_yet_is_named_and_amounts_stay_zero() -> None:
-    result = priced(book(sku("a", 100)), {"a": 1}, points=5, gift_card_codes=["g"], red_packet_id="r")
-    assert codes(result) == [("points", "not_available"), ("g", "not_available"), ("r", "not_available")]
-    assert result.summary.payable_minor == 100
-
-
 def test_an_unknown_sku_is_named() -> None:
     with pytest.raises(SkuNotFound) as refused:
         priced(book(sku("a", 100)), {"a": 1, "x": 1, "y": 1})
