@@ -29,10 +29,10 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Pri
         if services.clock.now() < quote.expires_at:
             priced = honour(quote, now, services.prices.book.skus)
             if priced is not None:
-                metrics.QUOTES.labels("honoured").inc()
+                metrics.QUOTES.count("honoured")
                 return priced
         else:
-            metrics.QUOTES.labels("expired").inc()
+            metrics.QUOTES.count("expired")
     raise _changed(services, buyer_id, body, now, quote)
 
 
@@ -42,7 +42,7 @@ async def _quote(services: Services, buyer_id: str, body: CheckoutRequest) -> Qu
         return None
     quote = await services.quotes.find(body.quote_id)
     if quote is None or not quote.is_for(buyer_id, body):
-        metrics.QUOTES.labels("lost").inc()
+        metrics.QUOTES.count("lost")
         return None
     return quote
 

@@ -33,9 +33,9 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
     try:
         answer = await services.placing.in_progress.run(once, lambda: _place(services, once, request.body))
     except AppError as refused:
-        metrics.count_checkout(refused.code)
+        metrics.CHECKOUTS.count(refused.code)
         raise
-    metrics.count_checkout("replayed" if answer.replayed else "placed")
+    metrics.CHECKOUTS.count("replayed" if answer.replayed else "placed")
     return answer
 
 

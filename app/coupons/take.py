@@ -56,9 +56,9 @@ async def claim(services: Services, request: HotRequest[ClaimRequest]) -> Answer
     try:
         answer = await services.placing.in_progress.run(once, lambda: _claim(services, once, template_id))
     except AppError as refused:
-        metrics.COUPON_CLAIMS.labels(refused.code).inc()
+        metrics.COUPON_CLAIMS.count(refused.code)
         raise
-    metrics.COUPON_CLAIMS.labels("replayed" if answer.replayed else "given").inc()
+    metrics.COUPON_CLAIMS.count("replayed" if answer.replayed else "given")
     return answer
 
 

@@ -47,6 +47,8 @@ class Batcher(Generic[Item, Result]):
         self._lanes: set[asyncio.Task[None]] = set()
         self._wake_up_due = False
         self._stopping = False
+        # That of the first call: asking for the running loop is a system call each time.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def backlog(self) -> int:
@@ -59,7 +61,8 @@ class Batcher(Generic[Item, Result]):
             raise Unavailable("the service is stopping", code="stopping")
         if len(self._waiting) >= self.backlog_max:
             raise Unavailable("too many requests wait already", code="overloaded")
-        loop = asyncio.get_running_loop()
+        if (loop := self._loop) is None:
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future, loop.time() + self.wait_max_s))
         if not self._wake_up_due and len(self._lanes) < self.lanes_max:

@@ -36,6 +36,8 @@ BODY_BYTES_MAX = 64 * 1024
 # An address can stand for a whole mobile network: not logged in, it may call this much more than one buyer.
 ANONYMOUS_SHARE = 20
 
+# By name in lower case; of a header that came twice the last.
+Headers = dict[bytes, bytes]
 Body = TypeVar("Body", bound=msgspec.Struct)
 _problem_encoder = msgspec.json.Encoder()
 _request_ids = itertools.count()
@@ -74,22 +76,21 @@ class HotRoute(Generic[Body]):
         self.problems = problems
         self._decode = msgspec.json.Decoder(body).decode
 
-    async def run(self, services: Services, scope: Scope, receive: Receive) -> Answer:
-        authorization = key = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value.decode("latin-1")
-            elif name == b"idempotency-key":
-                key = value.decode("latin-1")
-        caller = self._who(services, authorization, scope)
-        return await self.verb(services, HotRequest(caller, self.decode(await read_body(receive)), key))
+    async def run(self, services: Services, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+        caller = self._who(services, headers.get(b"authorization"), scope)
+        key = headers.get(b"idempotency-key")
+        body = self.decode(await read_body(receive))
+        return await self.verb(
+            services, HotRequest(caller, body, None if key is None else key.decode("latin-1"))
+        )
 
-    def _who(self, services: Services, authorization: str | None, scope: Scope) -> Caller | None:
+    def _who(self, services: Services, authorization: bytes | None, scope: Scope) -> Caller | None:
         if authorization is None and self.roles is None:
             client = scope["client"]
             services.anonymous_limiter.take(client[0] if client else "?")
             return None
-        caller = services.authenticator.caller(authorization)
+        header = None if authorization is None else authorization.decode("latin-1")
+        caller = services.authenticator.caller(header)
         if self.roles is not None:
             caller.require(*self.roles)
         if caller.role == "buyer":
@@ -181,9 +182,10 @@ class Front:
     async def _answer_hot(
         self, route: HotRoute[Any], services: Services, scope: Scope, receive: Receive, send: Send
     ) -> int:
-        name = request_id(scope)
+        received: Headers = dict(scope["headers"])
+        name = request_id(received)
         try:
-            answer = await route.run(services, scope, receive)
+            answer = await route.run(services, scope, received, receive)
             status, body = answer.status, answer.body
             headers = [(b"content-type", b"application/json")]
             if answer.replayed:
@@ -206,7 +208,7 @@ class Front:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         status = 500
-        name = request_id(scope)
+        name = request_id(dict(scope["headers"]))
         structlog.contextvars.bind_contextvars(request_id=name.decode("latin-1"))
 
         async def watched_send(message: Any) -> None:
@@ -230,9 +232,9 @@ class Front:
         observer.observe(time.perf_counter() - started)
 
 
-def request_id(scope: Scope) -> bytes:
+def request_id(headers: Headers) -> bytes:
     """The client's X-Request-Id where it is sane, else one of our own."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and 1 <= len(value) <= 128 and value.isascii():
-            return value
+    given = headers.get(b"x-request-id")
+    if given is not None and 1 <= len(given) <= 128 and given.isascii():
+        return given
     return f"{_process_part}-{next(_request_ids):x}".encode()

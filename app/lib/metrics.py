@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from app.lib.tally import Spreads, Tally
+
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 # From a sold-out refusal (below a millisecond) to a request that waited out a statement timeout.
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-REQUEST_SECONDS = Histogram(
+REQUEST_SECONDS = Spreads(
     "rushcart_request_seconds",
     "Time to answer a request, by route and status.",
     ["route", "status"],
-    buckets=LATENCY_BUCKETS_S,
-    registry=REGISTRY,
+    LATENCY_BUCKETS_S,
+    REGISTRY,
 )
 BATCH_SIZE = Histogram(
     "rushcart_commit_batch_size",
@@ -31,36 +33,22 @@ COMMIT_SECONDS = Histogram(
 )
 BACKLOG = Gauge("rushcart_commit_backlog", "Orders that wait for a batch now.", registry=REGISTRY)
 COMMIT_RETRIES = Counter("rushcart_commit_retries", "Batches that were tried again.", registry=REGISTRY)
-CHECKOUTS = Counter(
-    "rushcart_checkouts",
-    "Checkouts by outcome (placed, replayed or a problem's code).",
-    ["outcome"],
-    registry=REGISTRY,
+CHECKOUTS = Tally(
+    "rushcart_checkouts", "Checkouts by outcome (placed, replayed or a problem's code).", "outcome", REGISTRY
 )
-QUOTES = Counter(
+QUOTES = Tally(
     "rushcart_quotes",
     "Quotes by what became of them: kept, not_kept, honoured, or what was presented was lost or expired.",
-    ["outcome"],
-    registry=REGISTRY,
+    "outcome",
+    REGISTRY,
 )
-_checkouts: dict[str, Counter] = {}
-
-
-def count_checkout(outcome: str) -> None:
-    """Looking a label up costs more than counting: each is looked up once."""
-    counter = _checkouts.get(outcome)
-    if counter is None:
-        counter = _checkouts[outcome] = CHECKOUTS.labels(outcome)
-    counter.inc()
-
-
-COUPON_CLAIMS = Counter(
+COUPON_CLAIMS = Tally(
     "rushcart_coupon_claims",
     "Coupons claimed by outcome (given, replayed or a problem's code).",
-    ["outcome"],
-    registry=REGISTRY,
+    "outcome",
+    REGISTRY,
 )
-GATE = Counter("rushcart_gate", "What the gate answered.", ["answer"], registry=REGISTRY)
+GATE = Tally("rushcart_gate", "What the gate answered.", "answer", REGISTRY)
 GATE_DRIFT = Gauge(
     "rushcart_gate_drift", "Units by which gate and ledger differed at the last check.", registry=REGISTRY
 )

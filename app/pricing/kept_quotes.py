@@ -53,7 +53,7 @@ class KeptQuotes:
     def keep(self, buyer_id: str | None, cart: CartRequest, summary: Summary) -> None:
         """Whoever presents the quote's id with the same cart gets its price; `buyer_id` None: anybody."""
         if len(self._waiting) >= WAITING_MAX:
-            metrics.QUOTES.labels("not_kept").inc()
+            metrics.QUOTES.count("not_kept")
             return
         self._waiting[summary.quote_id] = _encode(Quote.of(buyer_id, cart, summary))
         if self._writer is None:
@@ -95,7 +95,7 @@ class KeptQuotes:
                 outcome = "kept"
             except (GateDown, ResponseError):
                 outcome = "not_kept"
-        metrics.QUOTES.labels(outcome).inc(len(quotes))
+        metrics.QUOTES.count(outcome, len(quotes))
 
     async def stop(self) -> None:
         if self._writer is not None:

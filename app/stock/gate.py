@@ -50,8 +50,6 @@ BACKLOG_MAX = 8_192
 # A pool may be evicted from the gate between being loaded and being asked again; not for ever.
 LOADS_MAX = 3
 
-_COUNTERS = {verdict: metrics.GATE.labels(verdict.value) for verdict in Verdict}
-
 
 class Gate:
     """Open it with the process, `stop` it with the process."""
@@ -95,7 +93,7 @@ class Gate:
             reply = await self._batcher.submit(reservation)
         else:
             reply = GateReply(Verdict.DOWN)
-        _COUNTERS[reply.verdict].inc()
+        metrics.GATE.count(reply.verdict)
         return reply
 
     async def _reserve_many(self, reservations: list[Reservation]) -> list[GateReply]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +33,7 @@ _pack = msgspec.msgpack.Encoder().encode
 FLIGHT_TTL_MS = 15_000
 
 
-class Want(NamedTuple):
+class Want(msgspec.Struct, frozen=True, gc=False):
     """Units of one pool; `buyer_max` 0 where a buyer may have any number."""
 
     pool_id: int
@@ -44,7 +44,7 @@ class Want(NamedTuple):
     reserved_at_once: bool = True
 
 
-class Reservation(NamedTuple):
+class Reservation(msgspec.Struct, frozen=True, gc=False):
     """One shop's part of an order, as the gate is asked for it."""
 
     reservation_id: bytes
@@ -55,7 +55,7 @@ class Reservation(NamedTuple):
     wants: Sequence[Want]
 
 
-class PoolFact(NamedTuple):
+class PoolFact(msgspec.Struct, frozen=True, gc=False):
     """What the ledger says of a pool: `free` = on hand − reserved, as of `version`."""
 
     shop_id: str
@@ -64,7 +64,7 @@ class PoolFact(NamedTuple):
     version: int
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """What the gate says of a reservation."""
 
     RESERVED = "reserved"
@@ -77,13 +77,14 @@ class Verdict(Enum):
     DOWN = "down"  # Valkey did not answer: the ledger decides alone
 
 
-class GateReply(NamedTuple):
+class GateReply(msgspec.Struct, frozen=True, gc=False):
     verdict: Verdict
     # the wants that the verdict is about
     wants: Sequence[Want] = ()
 
 
 RESERVED = GateReply(Verdict.RESERVED)
+_PLAIN = [Verdict.RESERVED.value]
 
 
 def reserve_call(shop_id: str, reservations: Sequence[Reservation], deadline_ms: int) -> Call:
@@ -94,10 +95,11 @@ def reserve_call(shop_id: str, reservations: Sequence[Reservation], deadline_ms:
     for each in reservations:
         wants: list[int | str] = []
         limited: list[int | str] = []
-        for pool_id, sku_id, quantity, buyer_max, _ in each.wants:
+        for want in each.wants:
+            pool_id, quantity = want.pool_id, want.quantity
             wants += (pools.setdefault(pool_id, len(pools) + 1), str(pool_id), quantity)
-            if buyer_max:
-                limited += (limit_field(sku_id, each.buyer_id), quantity, buyer_max)
+            if want.buyer_max:
+                limited += (limit_field(want.sku_id, each.buyer_id), quantity, want.buyer_max)
         index = limits.setdefault(each.activity_id, len(limits) + 1) if limited else 0
         asked.append((flight_field(each.reservation_id), str(each.order_id), wants, index, limited))
     keys = [
@@ -110,7 +112,7 @@ def reserve_call(shop_id: str, reservations: Sequence[Reservation], deadline_ms:
 
 def reserve_replies(reservations: Sequence[Reservation], raw: bytes) -> list[GateReply]:
     return [
-        _reserve_reply(reservation, answer)
+        RESERVED if answer == _PLAIN else _reserve_reply(reservation, answer)
         for reservation, answer in zip(reservations, msgspec.msgpack.decode(raw), strict=True)
     ]
 
@@ -122,7 +124,7 @@ def _reserve_reply(reservation: Reservation, answer: list[Any]) -> GateReply:
     if verdict is Verdict.LIMIT:
         limited = [want for want in reservation.wants if want.buyer_max]
         return GateReply(verdict, [limited[int(index) - 1] for index in answer[1:]])
-    return RESERVED if verdict is Verdict.RESERVED else GateReply(verdict)
+    return GateReply(verdict)
 
 
 def settle_call(shop_id: str, facts: Sequence[PoolFact], settled: Sequence[tuple[bytes, bool]] = ()) -> Call:
