@@ -18,6 +18,7 @@ from app.balances.purses import Purses
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
+from app.events_in.intake import Intake
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -59,6 +60,7 @@ class Services:
     placing: Placing
     hints: Hints
     channels: Channels
+    intake: Intake
 
 
 class Stoppable(Protocol):
@@ -113,6 +115,7 @@ async def open_services(
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
+        intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
         yield Services(
             settings=settings,
             clock=clock,
@@ -133,6 +136,7 @@ async def open_services(
             placing=placing,
             hints=hints,
             channels=channels,
+            intake=intake,
         )
 
 

@@ -1,8 +1,8 @@
 """Reports that came at the same moment, judged together; and the usual ones carried out in a few statements.
 
 Enters: reports, inside the caller's transaction. Leaves: what `decide` says about each. What is usual (the
-order waits for its money, is paid, or knows already) is done for however many at once; the rest one by one, in
-apply.py. Must hold: rows are locked in the global order (orders, what is due, attempts; each by id).
+order waits for its money, is paid, or knows already) is done for however many at once; the rest one by one,
+in apply.py. Must hold: rows are locked in the global order (orders, what is due, attempts; each by id).
 """
 
 from __future__ import annotations
@@ -104,9 +104,8 @@ async def carry_out_together(
         return
     moves = [_move(each, settings, now) for each in changes]
     moved = await connection.fetchrow(sql.move_reported, _encode(moves).decode(), now)
-    assert moved is not None and tuple(moved) == (len(moves), len(moves)), (
-        "locked, and judged in these states"
-    )
+    assert moved is not None, "two counts"
+    assert moved["attempts"] == moved["dues"] == len(moves), "locked, and judged in these states"
     paid = [each for each in changes if each.decision is Decision.PAY]
     if paid:
         await ledger.post_all(connection, [sale(each.payment) for each in paid])
