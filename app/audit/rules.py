@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Its statements stand in audit_balances.sql.
+BALANCES = "4 balances"
 
 RULES: Mapping[str, tuple[str, ...]] = {
     "1 stock": (
@@ -36,7 +38,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "codes_and_coupons",
         "coupon_invites",
     ),
-    "4 balances": (
+    BALANCES: (
         "balances_are_entries",
         "points_lots",
         "points_lot_uses",
