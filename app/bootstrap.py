@@ -14,11 +14,11 @@ from typing import Protocol, TypeVar
 
 import redis.asyncio as redis
 
+from app.addresses.where import Regions
 from app.balances.purses import Purses
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
-from app.events_in.intake import Intake
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -53,6 +53,7 @@ class Services:
     anonymous_limiter: RateLimiter
     prices: PriceSnapshots
     coupons: HeldCoupons
+    regions: Regions
     taking: Taking
     quotes: KeptQuotes
     purses: Purses
@@ -60,7 +61,6 @@ class Services:
     placing: Placing
     hints: Hints
     channels: Channels
-    intake: Intake
 
 
 class Stoppable(Protocol):
@@ -115,7 +115,6 @@ async def open_services(
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
-        intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
         yield Services(
             settings=settings,
             clock=clock,
@@ -129,6 +128,7 @@ async def open_services(
             anonymous_limiter=_limiter(settings, ANONYMOUS_SHARE),
             prices=prices,
             coupons=coupons,
+            regions=Regions(pool),
             taking=taking,
             quotes=quotes,
             purses=purses,
@@ -136,7 +136,6 @@ async def open_services(
             placing=placing,
             hints=hints,
             channels=channels,
-            intake=intake,
         )
 
 

@@ -23,6 +23,7 @@ from app.bootstrap import open_services
 from app.campaigns import routes as campaigns
 from app.cart import routes as cart
 from app.catalog import routes as catalog
+from app.charges import routes as charges
 from app.checkout import routes as checkout
 from app.coupons import routes as coupons
 from app.dependencies import DEPENDENCIES
@@ -52,6 +53,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *health.ROUTES,
     *api_docs.ROUTES,
     *catalog.ROUTES,
+    *charges.ROUTES,
     *promotions.ROUTES,
     *coupons.ROUTES,
     *points.ROUTES,

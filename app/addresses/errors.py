@@ -13,7 +13,7 @@ class AddressInvalid(Unprocessable):
 
 
 class AddressBlocked(Unprocessable):
-    """On the blocklist. It is not said by which entry."""
+    """On the blocklist, and it is not said by which entry; or the shop does not send there: `sku_ids`."""
 
     code = "address_blocked"
     title = "Nothing is sent to this address"

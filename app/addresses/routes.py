@@ -54,7 +54,9 @@ async def query_addresses(
 async def save_address(
     data: JSONBody[UpsertAddress], services: ServicesDependency, buyer: Buyer
 ) -> AddressSnapshot:
-    return await upsert_address(services.pool, services.ids, buyer.sub, data, services.clock.now())
+    saved = await upsert_address(services.pool, services.ids, buyer.sub, data, services.clock.now())
+    services.regions.learn(buyer.sub, saved)
+    return saved
 
 
 @put("/admin/blocked_addresses/{kind:str}/{value:str}")

@@ -65,6 +65,7 @@ SUMMARY = {
             "goods_minor": 20_000,
             "discount_minor": 4_000,
             "freight_minor": 0,
+            "tax_minor": 0,
             "payable_minor": 16_000,
             "lines": [LINE],
         }

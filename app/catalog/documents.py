@@ -33,6 +33,8 @@ class ShopDocument(Struct, forbid_unknown_fields=True, frozen=True):
 
     name: Name
     currency: Currency
+    # how its items are sent that name no template of their own; null: for nothing
+    freight_template_id: Id | None = None
 
     def __post_init__(self) -> None:
         check_currency(self.currency)
@@ -75,6 +77,7 @@ class ItemDocument(Struct, forbid_unknown_fields=True, frozen=True):
     skus: Annotated[list[SkuDocument], Meta(max_length=SKUS_PER_ITEM_MAX)]
     item_type: ItemType = "physical"
     category_ids: CategoryIds = []
+    freight_template_id: Id | None = None
 
     def __post_init__(self) -> None:
         if len({sku.sku_id for sku in self.skus}) < len(self.skus):
@@ -87,6 +90,7 @@ class Shop(Struct, frozen=True):
     shop_id: str
     name: str
     currency: str
+    freight_template_id: str | None
 
 
 class Sku(Struct, frozen=True):
@@ -108,6 +112,7 @@ class Item(Struct, frozen=True):
     title: str
     item_type: str
     category_ids: list[str]
+    freight_template_id: str | None
     skus: list[Sku]
 
 

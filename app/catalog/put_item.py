@@ -7,7 +7,7 @@ a SKU may move between items of one shop only. The same document again changes n
 from __future__ import annotations
 
 from app.catalog.documents import Item, ItemDocument, stored_prices
-from app.catalog.read import read_item
+from app.catalog.read import check_freight_template, read_item
 from app.lib.errors import Conflict, NotFound
 from app.lib.postgres import Connection, Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
@@ -17,10 +17,13 @@ sql = load("catalog")
 
 
 async def put_item(pool: Pool, item_id: str, document: ItemDocument) -> Item:
-    """Raises NotFound (`shop_not_found`) and Conflict (`item_of_other_shop`, `sku_of_other_shop`)."""
+    """Raises NotFound (`shop_not_found`, `freight_template_not_found`) and Conflict (`item_of_other_shop`,
+    `sku_of_other_shop`).
+    """
     async with transaction(pool) as connection:
         version = await lock_version(connection, "catalog")
         await _check_owner(connection, item_id, document)
+        await check_freight_template(connection, document.shop_id, document.freight_template_id)
         if await _write(connection, item_id, document, version):
             await publish_version(connection, "catalog", version)
         return await read_item(connection, item_id)
@@ -48,6 +51,7 @@ async def _write(connection: Connection, item_id: str, document: ItemDocument, v
         document.title,
         document.item_type,
         document.category_ids,
+        document.freight_template_id,
         version,
     )
     listed = [sku.sku_id for sku in skus]

@@ -22,6 +22,14 @@ async def read_shop(connection: Connection | Pool, shop_id: str) -> Shop:
     return Shop(**row)
 
 
+async def check_freight_template(connection: Connection, shop_id: str, template_id: str | None) -> None:
+    """Raises NotFound (`freight_template_not_found`), also when it is another shop's."""
+    if template_id is None:
+        return
+    if await connection.fetchval(sql.shop_of_freight_template, template_id) != shop_id:
+        raise NotFound(f"the shop has no freight template {template_id}", code="freight_template_not_found")
+
+
 async def list_shops(pool: Pool, only: str | None, cursor: str, limit: int) -> Page[Shop]:
     """`only` names a merchant's own shop; None lists all."""
     rows = await pool.fetch(sql.list_shops, cursor, only, limit + 1)

@@ -18,7 +18,7 @@ from app.lib.parameters import Cursor, Limit, PathId, QueryId
 ITEM_BYTES_MAX = 2 << 20
 
 
-@put("/admin/shops/{shop_id:str}")
+@put("/admin/shops/{shop_id:str}", problems=((NotFound, "freight_template_not_found"),))
 async def replace_shop(
     shop_id: PathId, data: JSONBody[ShopDocument], services: ServicesDependency, staff: Staff
 ) -> Shop:
@@ -49,6 +49,7 @@ async def show_shops(
     request_max_body_size=ITEM_BYTES_MAX,
     problems=(
         (NotFound, "shop_not_found"),
+        (NotFound, "freight_template_not_found"),
         (Conflict, "item_of_other_shop"),
         (Conflict, "sku_of_other_shop"),
     ),

@@ -13,6 +13,8 @@ class Shop(Struct, frozen=True, gc=False):
     shop_id: str
     name: str
     currency: str
+    # how its items are sent that name no template of their own
+    freight_template_id: str | None = None
 
 
 class Sku(Struct, frozen=True, gc=False, eq=False):
@@ -32,3 +34,5 @@ class Sku(Struct, frozen=True, gc=False, eq=False):
     # "place" or "pay": when its stock is reserved
     reserve_on: str
     attributes: dict[str, str]
+    # its item's own, before the shop's
+    freight_template_id: str | None = None

@@ -52,7 +52,7 @@ def _changed(
 ) -> PriceChanged:
     """With the new summary, which is a quote like any other, and what it differs by from the old one."""
     summary = now.summary
-    services.quotes.keep(buyer_id, body, summary)
+    services.quotes.keep(buyer_id, body, now)
     if quote is None:
         difference = [PriceDifference("payable_minor", body.payable_minor, summary.payable_minor)]
     else:

@@ -111,9 +111,10 @@ def _order(
     address: AddressSnapshot | None,
     created_at: datetime,
 ) -> OrderDraft:
-    goods = promotion = payable = 0
+    goods = promotion = payable = charges = 0
     for line in lines:
         goods += line.summary.goods_minor
+        charges += line.summary.freight_minor + line.summary.tax_minor
         promotion += line.promotion_minor
         payable += line.summary.payable_minor
     draft = OrderDraft(
@@ -133,7 +134,7 @@ def _order(
         request.quote_id,
         created_at,
     )
-    if payable != goods - promotion:
+    if charges or payable != goods - promotion:
         for line in lines:
             draft.coupon_discount_minor += line.coupon_minor
             draft.points_discount_minor += line.points_minor
@@ -167,6 +168,7 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         line.gift_card_minor,
         summary.freight_minor,
         summary.tax_minor,
+        summary.tax_included_minor,
     )
 
 

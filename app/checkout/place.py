@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.addresses.errors import AddressBlocked
+from app.addresses.where import region_of
 from app.checkout.agree import agree
 from app.checkout.draft import draft_checkout
 from app.checkout.pass_gate import give_back, pass_gate
@@ -68,6 +70,11 @@ async def _draft(services: Services, once: Once, body: CheckoutRequest, priced: 
     address = None
     if any(line.sku.item_type == "physical" for line in priced.lines):
         address = await services.placing.deliver_to.load(once.caller_id, body.address_id)
+        if priced.region not in (None, region_of(address)):  # it has moved since it was priced
+            services.regions.learn(once.caller_id, address)
+            priced = await agree(services, once.caller_id, body)
+        if priced.unserved:
+            raise AddressBlocked("the shop does not send these there", sku_ids=priced.unserved)
     now = services.clock.now()
     return draft_checkout(
         once,

@@ -102,6 +102,7 @@ class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):
     gift_card_minor: int = 0
     freight_minor: int = 0
     tax_minor: int = 0
+    tax_included_minor: int = 0
 
 
 class Deduction(msgspec.Struct, gc=False):

@@ -116,11 +116,14 @@ def _discount(row: asyncpg.Record) -> int:
 
 def _applied(lines: Iterable[asyncpg.Record]) -> list[LineDiscount]:
     """What each rule gave over all lines, in the order in which they first appear."""
-    totals: dict[tuple[str, str, str], int] = defaultdict(int)
+    totals: dict[tuple[str, str, str], LineDiscount] = {}
     for line in lines:
         for discount in line["discounts"] or ():
-            totals[discount["kind"], discount["rule_id"], discount["name"]] += discount["amount_minor"]
-    return [LineDiscount(*key, amount_minor=amount_minor) for key, amount_minor in totals.items()]
+            key = (discount["kind"], discount["rule_id"], discount["name"])
+            total = totals.setdefault(key, LineDiscount(*key, amount_minor=0))
+            total.amount_minor += discount["amount_minor"]
+            total.freight_minor += discount.get("freight_minor", 0)
+    return list(totals.values())
 
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)

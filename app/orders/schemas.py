@@ -37,14 +37,16 @@ class ListedOrder(msgspec.Struct):
     lines: list[ListedLine]
 
 
-class LineDiscount(msgspec.Struct):
+class LineDiscount(msgspec.Struct, omit_defaults=True):
     kind: str
     rule_id: str
     name: str
     amount_minor: int
+    # what a rule takes off the freight: no part of the discount
+    freight_minor: int = 0
 
 
-class OrderLine(msgspec.Struct):
+class OrderLine(msgspec.Struct, omit_defaults=True):
     """`refunded_…` counts what has been asked back, also where the money is still on its way."""
 
     line_id: str
@@ -62,6 +64,8 @@ class OrderLine(msgspec.Struct):
     discounts: list[LineDiscount]
     refunded_quantity: int
     refunded_minor: int
+    # what of the payable amount is tax, where the prices contain it
+    tax_included_minor: int = 0
 
 
 class ShopOrder(msgspec.Struct):

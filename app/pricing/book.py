@@ -17,8 +17,12 @@ from app.catalog.snapshot import Shop, Sku
 from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashSale
 from app.points.documents import PointsRules
+from app.pricing.exchange import Rate
+from app.pricing.freight import FreightTemplate
 from app.pricing.lanes import LANES
+from app.pricing.regions import ANYWHERE
 from app.pricing.rules import Rule
+from app.pricing.tax import TaxRule, index_by_region
 
 # The rules of a SKU, once gathered, are kept for the book's life. 20,000 SKUs cover the busy part of a
 # catalog in about 2 MB; when it is full it starts anew.
@@ -41,10 +45,20 @@ class PriceBook(Struct, frozen=True, eq=False):
     points: PointsRules = PointsRules()
     # the order that the rules' own places are of
     lanes: tuple[str, ...] = LANES
+    freight_templates: dict[str, FreightTemplate] = {}
+    tax_rules: dict[str, TaxRule] = {}
+    taxes_by_region: dict[str, tuple[TaxRule, ...]] = {}
+    # (base, currency) -> their dated rates, the newest first
+    fx_rates: dict[tuple[str, str], tuple[Rate, ...]] = {}
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # each book gathers anew
     rules_by_sku: dict[str, tuple[Rule, ...]] = {}
+
+    @property
+    def needs_region(self) -> bool:
+        """Whether it matters where a cart goes."""
+        return bool(self.freight_templates or self.taxes_by_region.keys() - {ANYWHERE})
 
     def rules_of(self, sku: Sku) -> tuple[Rule, ...]:
         """The promotions that have this SKU in scope, in the order of application, whatever their window."""
@@ -83,6 +97,21 @@ class PriceBook(Struct, frozen=True, eq=False):
 
     def with_points(self, rules: PointsRules) -> PriceBook:
         return replace(self, points=rules)
+
+    def with_freight(self, changed: Iterable[FreightTemplate]) -> PriceBook:
+        added = {template.template_id: template for template in changed}
+        return replace(self, freight_templates=self.freight_templates | added)
+
+    def with_taxes(self, changed: Iterable[TaxRule]) -> PriceBook:
+        tax_rules = self.tax_rules | {rule.tax_rule_id: rule for rule in changed}
+        return replace(self, tax_rules=tax_rules, taxes_by_region=index_by_region(tax_rules.values()))
+
+    def with_fx_rates(self, base: str, rates: Iterable[Rate]) -> PriceBook:
+        """These are all the rates of that base from now on."""
+        pairs = {pair: kept for pair, kept in self.fx_rates.items() if pair[0] != base}
+        for rate in sorted(rates, key=lambda rate: rate.valid_from_ms, reverse=True):
+            pairs[base, rate.currency] = (*pairs.get((base, rate.currency), ()), rate)
+        return replace(self, fx_rates=pairs)
 
     def with_promotions(self, changed: Iterable[Rule], removed_ids: Iterable[str] = ()) -> PriceBook:
         added = {rule.rule_id: rule for rule in changed}

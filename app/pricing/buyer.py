@@ -63,6 +63,8 @@ class Buyer(Struct, frozen=True, gc=False, eq=False):
     # by coupon id
     coupons: Mapping[str, BuyerCoupon] = {}
     purse: Purse = EMPTY_PURSE
+    # where the cart goes: "CN-SH", or "SG" where a country has no parts; None: no address yet
+    region: str | None = None
 
 
 ANONYMOUS = Buyer()

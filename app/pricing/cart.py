@@ -16,7 +16,10 @@ from app.pricing.schemas import CartRequest
 
 
 async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest) -> Priced:
-    """`buyer_id` None: not logged in, so no coupons. Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen."""
+    """`buyer_id` None: not logged in, so no coupons and no address.
+
+    Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, Unavailable.
+    """
     return price(
         cart,
         services.prices.book,
@@ -34,7 +37,14 @@ async def _buyer(services: Services, buyer_id: str, cart: CartRequest) -> Buyer:
     if cart.coupon_ids or cart.auto_coupons:
         coupons = await services.coupons.of(buyer_id)
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
-    return Buyer(coupons, purse)
+    return Buyer(coupons, purse, await _region(services, buyer_id, cart))
+
+
+async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str | None:
+    """Where the cart goes, if anything asks for it."""
+    if cart.address_id is None or not services.prices.book.needs_region:
+        return None
+    return await services.regions.of(buyer_id, cart.address_id)
 
 
 async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:

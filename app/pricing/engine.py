@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
+from app.pricing.charges import add_charges, charge
 from app.pricing.choose import settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.lines import Basket, resolve
@@ -20,7 +21,7 @@ from app.pricing.plan import coupon_entries, in_order, promotion_entries
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
 from app.pricing.summary import Hints, rejections, summarize
-from app.pricing.walk import Entry, Miss, start, walk_on
+from app.pricing.walk import Entry, start, walk_on
 
 
 class UsableCoupon(Struct, frozen=True, gc=False):
@@ -78,11 +79,13 @@ def price(
         entries = in_order(entries, deductions)
         rejected += refused
     walk = walk_on(start(basket.lines), entries, basket.lines)
-    # There is no freight yet that these could free.
-    walk.misses += [Miss(freed.entry, "gave_nothing") for freed in walk.freed]
+    charges = charge(basket, walk, book, buyer.region)
     rejected += rejections(walk.misses)
     priced = summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
     count_points(cart, buyer.purse, walk.steps, priced, book)
+    if charges is not None:  # points are earned for goods alone
+        add_charges(priced, charges)
+    priced.region = buyer.region
     return priced
 
 

@@ -17,8 +17,9 @@ from redis.exceptions import ResponseError
 from app.lib import metrics
 from app.lib.valkey import GateDown, Valkey
 from app.pricing.keys import quote_key
+from app.pricing.priced import Priced
 from app.pricing.quote import Quote
-from app.pricing.schemas import CartRequest, Summary
+from app.pricing.schemas import CartRequest
 
 # A buyer needs a second from the price to the order; at 5,000 prices a second a write holds a hundred quotes.
 WRITE_AFTER_S = 0.02
@@ -50,12 +51,12 @@ class KeptQuotes:
         self._kept: deque[tuple[float, int]] = deque()
         self._kept_count = 0
 
-    def keep(self, buyer_id: str | None, cart: CartRequest, summary: Summary) -> None:
+    def keep(self, buyer_id: str | None, cart: CartRequest, priced: Priced) -> None:
         """Whoever presents the quote's id with the same cart gets its price; `buyer_id` None: anybody."""
         if len(self._waiting) >= WAITING_MAX:
             metrics.QUOTES.count("not_kept")
             return
-        self._waiting[summary.quote_id] = _encode(Quote.of(buyer_id, cart, summary))
+        self._waiting[priced.summary.quote_id] = _encode(Quote.of(buyer_id, cart, priced))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_behind(), name="quotes")
 

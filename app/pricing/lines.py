@@ -13,6 +13,7 @@ from app.flash_sales.snapshot import FlashSale
 from app.lib.bounds import QUANTITY_MAX
 from app.pricing.book import PriceBook
 from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.exchange import Rate, rate_at
 from app.pricing.schemas import CartRequest
 
 
@@ -35,6 +36,15 @@ class Basket(Struct, gc=False, eq=False):
     currency: str
     now_ms: int
     flash_sale: FlashSale | None
+    # the rates that amounts were converted with: by shop and the currency they come from
+    rates: dict[tuple[str, str], Rate] = {}
+
+    def take_rate(self, book: PriceBook, shop_id: str, base: str) -> Rate | None:
+        """The rate that is valid now from `base` into the cart's currency, noted as used by the shop."""
+        rate = rate_at(book.fx_rates.get((base, self.currency), ()), self.now_ms)
+        if rate is not None:
+            self.rates[shop_id, base] = rate
+        return rate
 
 
 def resolve(cart: CartRequest, book: PriceBook, now_ms: int) -> Basket:

@@ -33,3 +33,7 @@ class Priced(Struct, gc=False):
     flash_sale: FlashSale | None
     # the buyer's coupons that gave something, and are spent by the order: coupon id -> amount
     coupons: dict[str, int]
+    # SKUs that are not sent to where the cart goes
+    unserved: list[str] = []
+    # where that is, if it mattered
+    region: str | None = None

@@ -30,13 +30,14 @@ class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
     list_price_minor: int
     freight_minor: int
     tax_minor: int
-    # what was given, in pairs: the place of its rule in `rules`, and the amount
+    # what was given, in threes: the place of its rule in `rules`, the amount, and what of the freight
     given: list[int]
+    tax_included_minor: int = 0
 
     @property
     def payable_minor(self) -> int:
         goods_minor = self.unit_price_minor * self.quantity
-        return goods_minor - sum(self.given[1::2]) + self.freight_minor + self.tax_minor
+        return goods_minor - sum(self.given[1::3]) + self.freight_minor + self.tax_minor
 
 
 class Quote(Struct, frozen=True, gc=False, array_like=True):
@@ -51,9 +52,12 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     points_earned: int
     rules: list[tuple[str, str, str]]
     lines: list[QuotedLine]
+    # where it was to go, if that mattered
+    region: str | None = None
 
     @classmethod
-    def of(cls, buyer_id: str | None, cart: CartRequest, summary: Summary) -> Quote:
+    def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
+        summary = priced.summary
         places: dict[tuple[str, str], int] = {}
         rules: list[tuple[str, str, str]] = []
         for rule in summary.applied:
@@ -64,7 +68,8 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             for line in shop.lines:
                 given: list[int] = []
                 for discount in line.discounts:
-                    given += places[discount.kind, discount.rule_id], discount.amount_minor
+                    place = places[discount.kind, discount.rule_id]
+                    given += place, discount.amount_minor, discount.freight_minor
                 lines.append(
                     QuotedLine(
                         line.sku_id,
@@ -74,6 +79,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
                         line.freight_minor,
                         line.tax_minor,
                         given,
+                        line.tax_included_minor,
                     )
                 )
         return cls(
@@ -85,6 +91,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             summary.points_earned,
             rules,
             lines,
+            priced.region,
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
@@ -92,8 +99,11 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
         return self.buyer_id in (None, buyer_id) and self.cart == cart_content(cart)
 
     def discounts(self, line: QuotedLine) -> list[Discount]:
-        pairs = zip(line.given[::2], line.given[1::2], strict=True)
-        return [Discount(*self.rules[place], amount_minor) for place, amount_minor in pairs]
+        given = line.given
+        return [
+            Discount(*self.rules[place], *amounts)
+            for place, *amounts in zip(given[::3], given[1::3], given[2::3], strict=True)
+        ]
 
 
 def cart_content(cart: CartRequest) -> bytes:
@@ -102,7 +112,12 @@ def cart_content(cart: CartRequest) -> bytes:
 
 
 def honour(quote: Quote, now: Priced, skus: Mapping[str, Sku]) -> Priced | None:
-    """The cart at the quote's price; `now` is the same cart as things stand. None: goods are gone."""
+    """The cart at the quote's price; `now` is the same cart as things stand.
+
+    None: goods are gone, or the address has moved since.
+    """
+    if None not in (quote.region, now.region) and quote.region != now.region:
+        return None
     standing = {line.sku.sku_id: line for line in now.lines}
     lines = []
     for quoted in quote.lines:
@@ -154,6 +169,7 @@ def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLin
         available=True,
         max_quantity=quoted.quantity,
         discounts=discounts,
+        tax_included_minor=quoted.tax_included_minor,
     )
     line = PricedLine(sku, pool_id, summary, 0)
     for discount in discounts:
@@ -163,11 +179,12 @@ def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLin
 
 
 def _applied(quote: Quote) -> list[Discount]:
-    totals = [0] * len(quote.rules)
+    totals = [(0, 0)] * len(quote.rules)
     for line in quote.lines:
-        for place, amount_minor in zip(line.given[::2], line.given[1::2], strict=True):
-            totals[place] += amount_minor
-    return [Discount(*rule, total) for rule, total in zip(quote.rules, totals, strict=True)]
+        given = line.given
+        for place, amount_minor, freight_minor in zip(given[::3], given[1::3], given[2::3], strict=True):
+            totals[place] = (totals[place][0] + amount_minor, totals[place][1] + freight_minor)
+    return [Discount(*rule, *total) for rule, total in zip(quote.rules, totals, strict=True)]
 
 
 class _Part(NamedTuple):

@@ -24,7 +24,7 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     if services.hints.unknown:  # nobody has asked for some of these pools before
         await services.hints.learn()
         priced = await price_cart(services, buyer_id, request.body)
-    services.quotes.keep(buyer_id, request.body, priced.summary)
+    services.quotes.keep(buyer_id, request.body, priced)
     return Answer(200, _encode(priced.summary))
 
 

@@ -52,13 +52,17 @@ class CheckoutRequest(CartRequest, forbid_unknown_fields=True, gc=False, kw_only
     source: Annotated[str, Meta(max_length=32, pattern=PRINTABLE)] | None = None
 
 
-class Discount(Struct, frozen=True, gc=False):
-    """What one rule takes off: of a line among its `discounts`, of the whole cart among `applied`."""
+class Discount(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What one rule takes off: of a line among its `discounts`, of the whole cart among `applied`.
+
+    `freight_minor` is there where it frees freight; that is no part of the discount.
+    """
 
     kind: str
     rule_id: str
     name: str
     amount_minor: int
+    freight_minor: int = 0
 
 
 class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -72,7 +76,7 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
     missing_quantity: int | None = None
 
 
-class LineSummary(Struct, gc=False):
+class LineSummary(Struct, gc=False, omit_defaults=True):
     sku_id: str
     quantity: int
     unit_price_minor: int
@@ -86,6 +90,8 @@ class LineSummary(Struct, gc=False):
     available: bool
     max_quantity: int
     discounts: list[Discount]
+    # what of the payable amount is tax, where the prices contain it
+    tax_included_minor: int = 0
 
 
 class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -108,6 +114,7 @@ class ShopSummary(Struct, gc=False):
     goods_minor: int
     discount_minor: int
     freight_minor: int
+    tax_minor: int
     payable_minor: int
     lines: list[LineSummary]
 

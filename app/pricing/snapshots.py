@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from app.catalog.snapshot import Shop, Sku
+from app.charges.documents import FreightTemplateDocument, TaxRuleDocument
 from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.lib.clock import Clock
@@ -23,8 +24,10 @@ from app.lib.sql import load
 from app.points.documents import PointsRules
 from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.freight import freight_template
 from app.pricing.lanes import LANES
 from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
+from app.pricing.tax import tax_rule
 
 log = structlog.get_logger()
 sql = load("pricing")
@@ -42,7 +45,7 @@ class PriceSnapshots:
         self._pool = pool
         self._clock = clock
         self._lanes = lanes
-        self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0}
+        self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0, "charges": 0}
         self._refreshing = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
         self.book = PriceBook(lanes=lanes)
@@ -91,6 +94,8 @@ class PriceSnapshots:
             if "flash_sales" in newer:
                 rows = await connection.fetch(sql.flash_sales_since, self._versions["flash_sales"])
                 book = book.with_flash_sales([_flash_sale(row) for row in rows])
+            if "charges" in newer:
+                book = await _read_charges(connection, book, self._versions["charges"])
         return book
 
 
@@ -132,6 +137,18 @@ async def _read_rules(
     return book.with_promotions(changed, removed).with_templates(templates, offers)
 
 
+async def _read_charges(connection: Connection, book: PriceBook, since: int) -> PriceBook:
+    templates = [
+        freight_template(row["template_id"], msgspec.convert(row["document"], FreightTemplateDocument))
+        for row in await connection.fetch(sql.freight_templates_since, since)
+    ]
+    taxes = [
+        tax_rule(row["tax_rule_id"], msgspec.convert(row["document"], TaxRuleDocument))
+        for row in await connection.fetch(sql.tax_rules_since, since)
+    ]
+    return book.with_freight(templates).with_taxes(taxes)
+
+
 def _sku(row: Any, shared: dict[Any, Any]) -> Sku:
     """`shared` keeps one copy of what many SKUs have in common: half of a large catalog's memory."""
 
@@ -153,6 +170,7 @@ def _sku(row: Any, shared: dict[Any, Any]) -> Sku:
         pool_id=row["pool_id"],
         reserve_on=once(row["reserve_on"]),
         attributes={once(name): once(value) for name, value in row["attributes"].items()},
+        freight_template_id=once(row["freight_template_id"]),
     )
 
 

@@ -1,7 +1,8 @@
 """Builds the contract's summary from what the rules gave.
 
 Enters: lines, the finished walk, and what was rejected. Leaves: `Priced`. It adds up what walk.py decided and
-decides nothing itself; `payable = goods − discount` holds for each line, each shop and the whole.
+decides nothing itself; `payable = goods − discount` holds for each line, each shop and the whole, until
+charges.py adds freight and tax.
 """
 
 from __future__ import annotations
@@ -143,6 +144,6 @@ def group_by_shop(lines: Sequence[PricedLine]) -> list[ShopSummary]:
             goods_minor += summary.goods_minor
             payable_minor += summary.payable_minor
         shops.append(
-            ShopSummary(shop_id, goods_minor, goods_minor - payable_minor, 0, payable_minor, summaries)
+            ShopSummary(shop_id, goods_minor, goods_minor - payable_minor, 0, 0, payable_minor, summaries)
         )
     return shops

@@ -39,3 +39,7 @@ DELETE FROM blocked_address WHERE kind = $1 AND value = $2;
 -- name: list_blocked
 -- The blocklist of one kind after a cursor.
 SELECT kind, value, reason FROM blocked_address WHERE kind = $1 AND value > $2 ORDER BY value LIMIT $3;
+
+-- name: read_regions
+-- Where these addresses are, and whose they are.
+SELECT buyer_id, address_id, country, region FROM address WHERE address_id = ANY($1::bigint[]);

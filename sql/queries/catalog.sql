@@ -1,20 +1,26 @@
 -- name: upsert_shop<!
 -- Create or change a shop; no row when nothing is different.
-INSERT INTO shop (shop_id, name, currency, version) VALUES ($1, $2, $3, $4)
+INSERT INTO shop (shop_id, name, currency, freight_template_id, version) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (shop_id) DO UPDATE
-    SET name = excluded.name, currency = excluded.currency, version = excluded.version
-    WHERE (shop.name, shop.currency) IS DISTINCT FROM (excluded.name, excluded.currency)
+    SET name = excluded.name, currency = excluded.currency, freight_template_id = excluded.freight_template_id,
+        version = excluded.version
+    WHERE (shop.name, shop.currency, shop.freight_template_id)
+        IS DISTINCT FROM (excluded.name, excluded.currency, excluded.freight_template_id)
 RETURNING shop_id;
 
 -- name: read_shop
 -- One shop.
-SELECT shop_id, name, currency FROM shop WHERE shop_id = $1;
+SELECT shop_id, name, currency, freight_template_id FROM shop WHERE shop_id = $1;
 
 -- name: list_shops
 -- Shops after a cursor.
-SELECT shop_id, name, currency FROM shop
+SELECT shop_id, name, currency, freight_template_id FROM shop
 WHERE shop_id > $1 AND ($2::text IS NULL OR shop_id = $2)
 ORDER BY shop_id LIMIT $3;
+
+-- name: shop_of_freight_template
+-- Whose template it is.
+SELECT shop_id FROM freight_template WHERE template_id = $1;
 
 -- name: shop_of_item
 -- Whose item it is.
@@ -27,12 +33,13 @@ WHERE sku_id = ANY($1::text[]) AND shop_id <> $2 ORDER BY sku_id;
 
 -- name: upsert_item<!
 -- Create or change an item; no row when nothing is different. An item stays with its shop.
-INSERT INTO item (item_id, shop_id, title, item_type, category_ids, version) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO item (item_id, shop_id, title, item_type, category_ids, freight_template_id, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (item_id) DO UPDATE
     SET title = excluded.title, item_type = excluded.item_type, category_ids = excluded.category_ids,
-        version = excluded.version
-    WHERE (item.title, item.item_type, item.category_ids)
-        IS DISTINCT FROM (excluded.title, excluded.item_type, excluded.category_ids)
+        freight_template_id = excluded.freight_template_id, version = excluded.version
+    WHERE (item.title, item.item_type, item.category_ids, item.freight_template_id)
+        IS DISTINCT FROM (excluded.title, excluded.item_type, excluded.category_ids, excluded.freight_template_id)
 RETURNING item_id;
 
 -- name: upsert_skus<!
@@ -62,7 +69,7 @@ INSERT INTO stock_pool (sku_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING
 
 -- name: read_items
 -- Items with their SKUs in their order, by id.
-SELECT item_id, shop_id, title, item_type, category_ids,
+SELECT item_id, shop_id, title, item_type, category_ids, freight_template_id,
     coalesce((
         SELECT jsonb_agg(jsonb_build_object('sku_id', sku_id, 'attributes', attributes, 'weight_grams',
             weight_grams, 'prices', prices, 'reserve_on', reserve_on, 'withdrawn', withdrawn)

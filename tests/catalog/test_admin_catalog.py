@@ -8,13 +8,14 @@ import pytest
 from app.bootstrap import Services
 from tests.conftest import Login
 
-SHOP = {"name": "Lan's Tea", "currency": "CNY"}
+SHOP = {"name": "Lan's Tea", "currency": "CNY", "freight_template_id": None}
 PRICES = {"CNY": {"price_minor": 10000, "list_price_minor": 12000}}
 ITEM: dict[str, Any] = {
     "shop_id": "7",
     "title": "Tea",
     "item_type": "physical",
     "category_ids": ["tea"],
+    "freight_template_id": None,
     "skus": [
         {"sku_id": "1001", "attributes": {"size": "L"}, "weight_grams": 250, "prices": PRICES},
         {"sku_id": "1002", "attributes": {"size": "S"}, "prices": {"CNY": {"price_minor": 6000}}},

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from app.catalog.snapshot import Shop, Sku
+from app.charges.documents import FreightTemplateDocument, TaxRuleDocument
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.engine import price
+from app.pricing.freight import FreightTemplate, freight_template
 from app.pricing.lanes import LANES
 from app.pricing.priced import Priced
 from app.pricing.rules import Rule, coupon_rule, promotion_rule
 from app.pricing.schemas import CartLine, CartRequest
+from app.pricing.tax import TaxRule, tax_rule
 
 NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -31,20 +35,29 @@ def sku(
     shop_id: str = "7",
     item_id: str | None = None,
     category_ids: tuple[str, ...] = (),
+    **fields: Any,
 ) -> Sku:
+    usual = {"item_type": "physical", "weight_grams": 0, "reserve_on": "place", "attributes": {}}
     return Sku(
         sku_id=sku_id,
         item_id=item_id or f"item-{sku_id}",
         shop_id=shop_id,
         title=f"Title {sku_id}",
-        item_type="physical",
         category_ids=category_ids,
         prices={currency: (price_minor, list_price_minor or price_minor)},
-        weight_grams=0,
         pool_id=sum(sku_id.encode()),
-        reserve_on="place",
-        attributes={},
+        **{**usual, **fields},
     )
+
+
+def freight(template_id: str, default: dict[str, Any] | None = None, **fields: Any) -> FreightTemplate:
+    document = {"shop_id": "7", "currency": "CNY", "name": template_id, "default": default, **fields}
+    return freight_template(template_id, msgspec.convert(document, FreightTemplateDocument))
+
+
+def tax(tax_rule_id: str, rate_bp: int, **fields: Any) -> TaxRule:
+    document = {"name": tax_rule_id, "rate_bp": rate_bp, **fields}
+    return tax_rule(tax_rule_id, msgspec.convert(document, TaxRuleDocument))
 
 
 def promotion(
@@ -75,7 +88,7 @@ def held(*coupons: BuyerCoupon) -> Buyer:
     return Buyer(coupons={each.coupon_id: each for each in coupons})
 
 
-def book(*entries: Sku | Rule | FlashSale) -> PriceBook:
+def book(*entries: Sku | Rule | FlashSale | FreightTemplate | TaxRule) -> PriceBook:
     skus = [each for each in entries if isinstance(each, Sku)]
     rules = [each for each in entries if isinstance(each, Rule)]
     return (
@@ -84,6 +97,8 @@ def book(*entries: Sku | Rule | FlashSale) -> PriceBook:
         .with_promotions([each for each in rules if each.kind == "promotion"])
         .with_templates([each for each in rules if each.kind == "coupon"])
         .with_flash_sales([each for each in entries if isinstance(each, FlashSale)])
+        .with_freight([each for each in entries if isinstance(each, FreightTemplate)])
+        .with_taxes([each for each in entries if isinstance(each, TaxRule)])
     )
 
 
@@ -98,11 +113,16 @@ def cart(quantities: Mapping[str, int], currency: str = "CNY", **fields: Any) ->
 
 
 def priced(
-    price_book: PriceBook, quantities: Mapping[str, int], *coupons: BuyerCoupon, **fields: Any
+    price_book: PriceBook,
+    quantities: Mapping[str, int],
+    *coupons: BuyerCoupon,
+    region: str | None = None,
+    **fields: Any,
 ) -> Priced:
     """The cart priced with all of these coupons chosen, unless the cart's fields say otherwise."""
     fields.setdefault("coupon_ids", [each.coupon_id for each in coupons])
-    return price(cart(quantities, **fields), price_book, held(*coupons), NOW_MS)
+    buyer = replace(held(*coupons), region=region)
+    return price(cart(quantities, **fields), price_book, buyer, NOW_MS)
 
 
 def discounts(result: Priced) -> dict[str, int]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.pricing.priced import Priced
 from app.pricing.rules import Rule
-from tests.pricing.build import book, coupon, priced, promotion, sku, template
+from tests.pricing.build import book, coupon, freight, priced, promotion, sku, tax, template
 
 SKUS = [
     sku("a", 100, list_price_minor=133, category_ids=("tea",)),
@@ -156,6 +157,59 @@ def test_parts_add_up_at_every_level_and_nothing_is_below_zero(
         for each in line.summary.discounts:
             by_rule[each.rule_id] += each.amount_minor
     assert by_rule == {each.rule_id: each.amount_minor for each in summary.applied}
+
+
+FEES = st.fixed_dictionaries(
+    {
+        "basis": st.sampled_from(["weight", "quantity"]),
+        "first": st.fixed_dictionaries({"upto": st.integers(1, 900), "fee_minor": st.integers(0, 2_000)}),
+        "then": st.one_of(
+            st.none(),
+            st.fixed_dictionaries({"step": st.integers(1, 300), "fee_minor": st.integers(0, 500)}),
+        ),
+        "free_above_minor": st.one_of(st.none(), st.integers(1, 60_000)),
+    }
+)
+TAX_FIELDS = st.fixed_dictionaries(
+    {
+        "rate_bp": st.integers(0, 3_000),
+        "included": st.booleans(),
+        "applies_to_freight": st.booleans(),
+        "category_ids": st.sampled_from([[], ["tea"]]),
+        "regions": st.sampled_from([[], ["CN"]]),
+    }
+)
+SENT = [
+    replace(each, freight_template_id=f"t{each.shop_id}", weight_grams=weight)
+    for each, weight in zip(SKUS, (250, 0, 30, 1, 999), strict=True)
+]
+
+
+@settings(max_examples=150)
+@given(CARTS, PROMOTIONS, COUPONS, st.tuples(FEES, FEES), st.lists(TAX_FIELDS, max_size=3))
+def test_freight_and_tax_add_up_at_every_level_and_change_no_discount(
+    quantities: dict[str, int],
+    promotions: list[Rule],
+    coupons: list[Rule],
+    fees: tuple[dict[str, Any], dict[str, Any]],
+    rules: list[dict[str, Any]],
+) -> None:
+    charged = [freight(f"t{shop_id}", fee, shop_id=shop_id) for shop_id, fee in zip("78", fees, strict=True)]
+    taxes = [tax(f"tax-{number}", **fields) for number, fields in enumerate(rules)]
+    held = [coupon(f"c{rule.rule_id}", rule.rule_id) for rule in coupons]
+    shop = book(*SENT, *promotions, *coupons, *charged, *taxes)
+    summary = priced(shop, quantities, *held, region="CN-SH").summary
+    plain = _priced(quantities, promotions + coupons).summary
+    assert summary.applied == plain.applied
+    levels = [summary, *summary.shops, *(line for each in summary.shops for line in each.lines)]
+    plain_levels = [plain, *plain.shops, *(line for each in plain.shops for line in each.lines)]
+    for level, before in zip(levels, plain_levels, strict=True):
+        assert min(level.freight_minor, level.tax_minor) >= 0
+        assert level.goods_minor == before.goods_minor
+        assert level.payable_minor == before.payable_minor + level.freight_minor + level.tax_minor
+    for whole, parts in ((summary, summary.shops), *((each, each.lines) for each in summary.shops)):
+        for field in ("freight_minor", "tax_minor", "payable_minor"):
+            assert getattr(whole, field) == sum(getattr(part, field) for part in parts)
 
 
 @settings(max_examples=100)

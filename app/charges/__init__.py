@@ -1,0 +1,1 @@
+"""What is charged beside the goods: freight by templates, tax by rules; and the rates between currencies."""
