@@ -74,22 +74,32 @@ def api(
     fd: Annotated[int | None, typer.Option(help="A listening socket that the parent hands over")] = None,
 ) -> None:
     """Start one API process."""
+    import asyncio
+
+    from app.lib.postgres import reach
     from app.runtime.serve import serve
     from app.settings import load_settings
 
-    serve(load_settings(data_dir), descriptor=fd)
+    settings = load_settings(data_dir)
+    with _needing(settings, "The API did not start, the database does not answer"):
+        asyncio.run(reach(settings.database_url))
+    serve(settings, descriptor=fd)
 
 
 @cli.command()
 def worker(data_dir: DataDir = None) -> None:
     """Start one worker process: deadlines, jobs, events out."""
+    import asyncio
+
     import uvloop
 
+    from app.lib.postgres import reach
     from app.settings import load_settings
     from app.worker import run as work
 
     settings = load_settings(data_dir)
-    settings.check()
+    with _needing(settings, "The worker did not start, the database does not answer"):
+        asyncio.run(reach(settings.database_url))
     uvloop.run(work(settings))
 
 

@@ -45,5 +45,5 @@ async def upsert_address(
 
 
 async def list_addresses(pool: Pool, buyer_id: str, cursor: str, limit: int) -> Page[AddressSnapshot]:
-    rows = await pool.fetch(sql.list_addresses, buyer_id, parse_id(cursor or "0"), limit + 1)
+    rows = await pool.fetch(sql.list_addresses, buyer_id, int(cursor or 0), limit + 1)
     return Page.cut([AddressSnapshot(**row) for row in rows], limit, lambda address: address.address_id)

@@ -21,21 +21,27 @@ from app.addresses.schemas import (
 from app.dependencies import Buyer, Operator, ServicesDependency
 from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, Limit, PathId
+from app.lib.parameters import Cursor, Limit, NumberCursor, PathId
 
 Kind = Annotated[BlockKind, PathParameter()]
 
 
 @get("/address-api/addresses/list")
 async def show_addresses(
-    services: ServicesDependency, buyer: Buyer, limit: Limit = ADDRESSES_PER_BUYER_MAX, cursor: Cursor = ""
+    services: ServicesDependency,
+    buyer: Buyer,
+    limit: Limit = ADDRESSES_PER_BUYER_MAX,
+    cursor: NumberCursor = "",
 ) -> Page[AddressSnapshot]:
     return await list_addresses(services.pool, buyer.sub, cursor, limit)
 
 
 @post("/address-api/addresses/list", status_code=200)
 async def query_addresses(
-    services: ServicesDependency, buyer: Buyer, limit: Limit = ADDRESSES_PER_BUYER_MAX, cursor: Cursor = ""
+    services: ServicesDependency,
+    buyer: Buyer,
+    limit: Limit = ADDRESSES_PER_BUYER_MAX,
+    cursor: NumberCursor = "",
 ) -> Page[AddressSnapshot]:
     """The same as the GET, for clients that only post."""
     return await list_addresses(services.pool, buyer.sub, cursor, limit)

@@ -26,7 +26,7 @@ from app.lib.answers import as_response
 from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, IdempotencyKey, Limit, PathId, QueryId
+from app.lib.parameters import Cursor, IdempotencyKey, Limit, NumberCursor, PathId, QueryId
 from app.pricing.documents import CouponTemplateDocument
 
 # A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
@@ -92,7 +92,7 @@ async def grant_coupons(
 
 @get("/shopping/coupons")
 async def show_coupons(
-    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = ""
+    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: NumberCursor = ""
 ) -> Page[Coupon]:
     return await list_coupons(services.pool, buyer.sub, services.clock.now(), cursor, limit)
 

@@ -14,8 +14,9 @@ import asyncpg
 import msgspec
 
 from app.lib.auth import Caller
-from app.lib.ids import ID_MAX, parse_id
+from app.lib.ids import parse_id
 from app.lib.page import Page
+from app.lib.parameters import before
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.orders.errors import OrderNotFound
@@ -39,7 +40,7 @@ NORMAL_SALE = "0"
 async def list_buyer_orders(
     pool: Pool, buyer_id: str, statuses: Sequence[OrderStatus] | None, cursor: str, limit: int
 ) -> Page[ListedOrder]:
-    rows = await pool.fetch(sql.list_buyer_orders, buyer_id, statuses, _before(cursor), limit + 1)
+    rows = await pool.fetch(sql.list_buyer_orders, buyer_id, statuses, before(cursor), limit + 1)
     return await _page(pool, rows, limit)
 
 
@@ -52,12 +53,8 @@ async def list_orders(
     limit: int,
 ) -> Page[ListedOrder]:
     """Orders of one shop, or of all where `shop_id` is None."""
-    rows = await pool.fetch(sql.list_orders, _before(cursor), shop_id, buyer_id, statuses, limit + 1)
+    rows = await pool.fetch(sql.list_orders, before(cursor), shop_id, buyer_id, statuses, limit + 1)
     return await _page(pool, rows, limit)
-
-
-def _before(cursor: str) -> int:
-    return parse_id(cursor) if cursor else ID_MAX
 
 
 async def _page(pool: Pool, rows: Sequence[asyncpg.Record], limit: int) -> Page[ListedOrder]:

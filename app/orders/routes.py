@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 
 from app.dependencies import Buyer, ServicesDependency, Staff
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, Limit, PathId, QueryId
+from app.lib.parameters import Limit, NumberCursor, PathId, QueryId
 from app.orders.cancel import cancel
 from app.orders.confirm_receipt import confirm_receipt
 from app.orders.errors import OrderNotCancelable, OrderNotFound, PartOfParent, ReceiptNotConfirmable
@@ -26,7 +26,7 @@ async def show_buyer_orders(
     buyer: Buyer,
     statuses: Statuses = None,
     limit: Limit = PAGE_LIMIT_DEFAULT,
-    cursor: Cursor = "",
+    cursor: NumberCursor = "",
 ) -> Page[ListedOrder]:
     """Newest first; `status` may be given several times."""
     return await list_buyer_orders(services.pool, buyer.sub, statuses, cursor, limit)
@@ -66,7 +66,7 @@ async def show_orders(
     buyer_id: QueryId = None,
     statuses: Statuses = None,
     limit: Limit = PAGE_LIMIT_DEFAULT,
-    cursor: Cursor = "",
+    cursor: NumberCursor = "",
 ) -> Page[ListedOrder]:
     """Newest first, one entry a shop; a merchant sees its own shop's, whatever it asks for."""
     return await list_orders(services.pool, staff.shop_id or shop_id, buyer_id, statuses, cursor, limit)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from app.balances.accounts import POINTS, points_account
 from app.balances.book import sql as balances_sql
-from app.lib.ids import ID_MAX, parse_id
 from app.lib.page import Page
+from app.lib.parameters import before
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.points.schemas import EndingPoints, PointsBalance, PointsEntry
@@ -31,8 +31,7 @@ async def read_points(pool: Pool, buyer_id: str, now: datetime) -> PointsBalance
 
 
 async def list_points(pool: Pool, buyer_id: str, cursor: str, limit: int) -> Page[PointsEntry]:
-    before = parse_id(cursor) if cursor else ID_MAX
-    rows = await pool.fetch(balances_sql.read_statement, points_account(buyer_id), before, limit + 1)
+    rows = await pool.fetch(balances_sql.read_statement, points_account(buyer_id), before(cursor), limit + 1)
     entries = [
         PointsEntry(
             entry_id=str(row["entry_id"]),

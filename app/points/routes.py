@@ -9,7 +9,7 @@ from app.dependencies import Buyer, Operator, ServicesDependency
 from app.lib.answers import as_response
 from app.lib.errors import IdempotencyKeyReused
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, IdempotencyKey, Limit
+from app.lib.parameters import IdempotencyKey, Limit, NumberCursor
 from app.points.documents import PointsRules
 from app.points.grant import grant_points
 from app.points.read import list_points, read_points
@@ -61,7 +61,7 @@ async def show_points(services: ServicesDependency, buyer: Buyer) -> PointsBalan
 
 @get("/points/entries")
 async def show_points_entries(
-    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = ""
+    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: NumberCursor = ""
 ) -> Page[PointsEntry]:
     """Every change, the newest first."""
     return await list_points(services.pool, buyer.sub, cursor, limit)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.lib.ids import ID_MAX, parse_id
 from app.lib.page import Page
+from app.lib.parameters import before
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.red_packets.schemas import RedPacket
@@ -14,6 +14,5 @@ sql = load("red_packets")
 
 
 async def list_packets(pool: Pool, buyer_id: str, now: datetime, cursor: str, limit: int) -> Page[RedPacket]:
-    before = parse_id(cursor) if cursor else ID_MAX
-    rows = await pool.fetch(sql.list_packets, buyer_id, now, before, limit + 1)
+    rows = await pool.fetch(sql.list_packets, buyer_id, now, before(cursor), limit + 1)
     return Page.cut([RedPacket(**row) for row in rows], limit, lambda packet: packet.packet_id)

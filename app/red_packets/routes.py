@@ -9,7 +9,7 @@ from app.dependencies import Buyer, Operator, ServicesDependency, Staff
 from app.lib.answers import as_response
 from app.lib.errors import IdempotencyKeyReused, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, IdempotencyKey, Limit, PathId
+from app.lib.parameters import IdempotencyKey, Limit, NumberCursor, PathId
 from app.red_packets.errors import PoolFixed, PoolNotFound, PoolTooLow
 from app.red_packets.list_packets import list_packets
 from app.red_packets.pools import fund, put_pool, read_pool
@@ -74,7 +74,7 @@ async def send_red_packets(
 
 @get("/red_packets")
 async def show_red_packets(
-    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = ""
+    services: ServicesDependency, buyer: Buyer, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: NumberCursor = ""
 ) -> Page[RedPacket]:
     return await list_packets(services.pool, buyer.sub, services.clock.now(), cursor, limit)
 

@@ -42,7 +42,7 @@ def test_without_a_database_a_command_says_what_to_do(tmp_path: Path) -> None:
     assert done.stderr.startswith("No database: set DATABASE_URL and REDIS_URL")
 
 
-@pytest.mark.parametrize("command", ["audit", "reconcile", "seed"])
+@pytest.mark.parametrize("command", ["audit", "reconcile", "seed", "api", "worker"])
 @pytest.mark.parametrize("address", ["postgres://nobody@127.0.0.1:1/none", "no-address"])
 def test_a_command_says_in_a_line_that_the_database_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, address: str
