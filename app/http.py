@@ -69,7 +69,12 @@ ROUTES: list[ControllerRouterHandler] = [
     *refunds.ROUTES,
     *events_in.ROUTES,
 ]
-HOT_ROUTES: list[HotRoute[Any]] = [*pricing.HOT_ROUTES, *coupons.HOT_ROUTES, *checkout.HOT_ROUTES]
+HOT_ROUTES: list[HotRoute[Any]] = [
+    *pricing.HOT_ROUTES,
+    *cart.HOT_ROUTES,
+    *coupons.HOT_ROUTES,
+    *checkout.HOT_ROUTES,
+]
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import delete, get, post
+import msgspec
+from litestar import delete, get
 from litestar.params import JSONBody, QueryParameter
 
+from app.bootstrap import Services
 from app.cart.entries import empty_cart, list_entries, remove_entries, set_entry
 from app.cart.schemas import CART_ENTRIES_MAX, Entry, RemoveEntry, SetEntry
 from app.dependencies import Buyer, ServicesDependency
 from app.lib.errors import Conflict, NotFound
+from app.lib.hot import HotRequest, HotRoute
+from app.lib.idempotency import Answer
 from app.lib.page import Page
 
+_encode = msgspec.json.Encoder().encode
 SkuIds = Annotated[list[str] | None, QueryParameter(name="sku_id", max_items=CART_ENTRIES_MAX)]
 
 
@@ -21,15 +26,11 @@ async def show_cart(services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
     return await list_entries(services.pool, buyer.sub)
 
 
-@post(
-    "/shopping/cart/entries",
-    status_code=200,
-    problems=((NotFound, "sku_not_found"), (Conflict, "cart_full")),
-)
-async def set_cart_entry(data: JSONBody[SetEntry], services: ServicesDependency, buyer: Buyer) -> Page[Entry]:
+async def set_cart_entry(services: Services, request: HotRequest[SetEntry]) -> Answer:
     """Sets the SKU's quantity; a repeat changes nothing."""
-    await set_entry(services.pool, buyer.sub, data, services.clock.now())
-    return await list_entries(services.pool, buyer.sub)
+    assert request.caller is not None, "a buyer"
+    now = services.clock.now()
+    return Answer(200, _encode(await set_entry(services.pool, request.caller.sub, request.body, now)))
 
 
 @delete("/shopping/cart/entries", status_code=200)
@@ -48,4 +49,13 @@ async def remove_cart_entries(
     return await list_entries(services.pool, buyer.sub)
 
 
-ROUTES = [show_cart, set_cart_entry, remove_cart_entries]
+ROUTES = [show_cart, remove_cart_entries]
+HOT_ROUTES = [
+    HotRoute(
+        "/shopping/cart/entries",
+        SetEntry,
+        Page[Entry],
+        set_cart_entry,
+        problems=((NotFound, "sku_not_found"), (Conflict, "cart_full")),
+    )
+]

@@ -6,7 +6,6 @@ may not see an order is told that it does not exist.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -35,13 +34,17 @@ from app.orders.state import OrderStatus
 sql = load("orders")
 
 NORMAL_SALE = "0"
+# What belongs to an order comes with its row, as JSON.
+_read_lines = msgspec.json.Decoder(list[ListedLine]).decode
+_read_payments = msgspec.json.Decoder(list[PaymentEntry]).decode
+_read_refunds = msgspec.json.Decoder(list[RefundEntry]).decode
 
 
 async def list_buyer_orders(
     pool: Pool, buyer_id: str, statuses: Sequence[OrderStatus] | None, cursor: str, limit: int
 ) -> Page[ListedOrder]:
     rows = await pool.fetch(sql.list_buyer_orders, buyer_id, statuses, before(cursor), limit + 1)
-    return await _page(pool, rows, limit)
+    return _page(rows, limit)
 
 
 async def list_orders(
@@ -54,14 +57,11 @@ async def list_orders(
 ) -> Page[ListedOrder]:
     """Orders of one shop, or of all where `shop_id` is None."""
     rows = await pool.fetch(sql.list_orders, before(cursor), shop_id, buyer_id, statuses, limit + 1)
-    return await _page(pool, rows, limit)
+    return _page(rows, limit)
 
 
-async def _page(pool: Pool, rows: Sequence[asyncpg.Record], limit: int) -> Page[ListedOrder]:
-    lines: defaultdict[int, list[ListedLine]] = defaultdict(list)
-    for line in await pool.fetch(sql.read_listed_lines, [row["order_id"] for row in rows[:limit]]):
-        lines[line["listed_id"]].append(_convert(line, ListedLine))
-    entries = [_convert(row, ListedOrder, lines=lines[row["order_id"]]) for row in rows]
+def _page(rows: Sequence[asyncpg.Record], limit: int) -> Page[ListedOrder]:
+    entries = [_convert(row, ListedOrder, lines=_read_lines(row["lines"])) for row in rows]
     return Page.cut(entries, limit, lambda entry: entry.order_id)
 
 
@@ -84,16 +84,14 @@ async def _read(pool: Pool, order_id: str, may_see: Callable[[asyncpg.Record], b
         raise OrderNotFound()
     parts = await pool.fetch(sql.read_children, number) if order["shop_id"] is None else [order]
     lines = await pool.fetch(sql.read_lines, [part["order_id"] for part in parts])
-    root_id = order["parent_id"] or number
-    child_id = number if order["parent_id"] else None
     return _convert(
         order,
         OrderDetail,
         activity_id=None if order["activity_id"] == NORMAL_SALE else order["activity_id"],
         shops=[_shop_order(part, lines) for part in parts],
         applied=_applied(lines),
-        payments=[_convert(row, PaymentEntry) for row in await pool.fetch(sql.read_payments, root_id)],
-        refunds=[_convert(row, RefundEntry) for row in await pool.fetch(sql.read_refunds, root_id, child_id)],
+        payments=_read_payments(order["payments"]),
+        refunds=_read_refunds(order["refunds"]),
     )
 
 

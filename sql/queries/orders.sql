@@ -61,8 +61,20 @@ INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]);
 
 -- name: read_order
--- One order.
-SELECT o.*, p.status = 'INVALID' AS parent_paid
+-- One order, with the attempts to pay its root, and the root's refunds: of a child those with lines of it.
+SELECT o.*, p.status = 'INVALID' AS parent_paid,
+    (SELECT coalesce(json_agg(json_build_object(
+         'payment_id', payment_id::text, 'channel', channel, 'method', method, 'status', status,
+         'currency', currency, 'amount_minor', amount_minor, 'failure_reason', failure_reason,
+         'created_at', created_at) ORDER BY payment_id), '[]')
+     FROM payment_order WHERE order_id = coalesce(o.parent_id, o.order_id)) AS payments,
+    (SELECT coalesce(json_agg(json_build_object(
+         'refund_id', r.refund_id::text, 'payment_id', r.payment_id::text, 'cause', r.cause,
+         'status', r.status, 'currency', r.currency, 'amount_minor', r.amount_minor, 'reason', r.reason,
+         'created_at', r.created_at) ORDER BY r.refund_id), '[]')
+     FROM refund AS r
+     WHERE r.order_id = coalesce(o.parent_id, o.order_id) AND (o.parent_id IS NULL OR EXISTS (
+         SELECT FROM refund_line AS l WHERE l.refund_id = r.refund_id AND l.order_id = o.order_id))) AS refunds
 FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id WHERE o.order_id = $1;
 
 -- name: read_children
@@ -73,38 +85,27 @@ SELECT * FROM orders WHERE parent_id = $1 ORDER BY order_id;
 -- The lines of these orders.
 SELECT * FROM order_line WHERE order_id = ANY($1::bigint[]) ORDER BY order_id, line_id;
 
--- name: read_listed_lines
--- The lines of these orders and of those that they were split into, for a list.
-SELECT CASE WHEN o.order_id = ANY($1::bigint[]) THEN o.order_id ELSE o.parent_id END AS listed_id,
-       l.line_id, l.sku_id, l.title, l.quantity, l.payable_minor
-FROM orders AS o JOIN order_line AS l USING (order_id)
-WHERE o.order_id = ANY($1::bigint[]) OR o.parent_id = ANY($1::bigint[])
-ORDER BY o.order_id, l.line_id;
-
--- name: read_payments
--- The attempts to pay a root order.
-SELECT payment_id, channel, method, status, currency, amount_minor, failure_reason, created_at
-FROM payment_order WHERE order_id = $1 ORDER BY payment_id;
-
--- name: read_refunds
--- The refunds of a root order, or only those with lines of its child $2.
-SELECT r.refund_id, r.payment_id, r.cause, r.status, r.currency, r.amount_minor, r.reason, r.created_at
-FROM refund AS r
-WHERE r.order_id = $1
-  AND ($2::bigint IS NULL OR EXISTS (
-      SELECT FROM refund_line AS l WHERE l.refund_id = r.refund_id AND l.order_id = $2))
-ORDER BY r.refund_id;
-
 -- name: list_buyer_orders
 -- A buyer's orders, newest first: what was placed, until it is paid; then the orders it was split into.
-SELECT o.* FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id
+SELECT o.*,
+    (SELECT coalesce(json_agg(json_build_object(
+         'line_id', l.line_id::text, 'sku_id', l.sku_id, 'title', l.title, 'quantity', l.quantity,
+         'payable_minor', l.payable_minor) ORDER BY l.order_id, l.line_id), '[]')
+     FROM order_line AS l WHERE l.order_id = ANY(ARRAY(
+         SELECT o.order_id UNION ALL SELECT c.order_id FROM orders AS c WHERE c.parent_id = o.order_id))) AS lines
+FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id
 WHERE o.buyer_id = $1 AND o.order_id < $3 AND ($2::text[] IS NULL OR o.status = ANY($2::text[]))
   AND CASE WHEN o.parent_id IS NULL THEN o.status <> 'INVALID' ELSE p.status = 'INVALID' END
 ORDER BY o.order_id DESC LIMIT $4;
 
 -- name: list_orders
 -- Orders for those who work on them, newest first; parents have no shop and are not listed.
-SELECT * FROM orders
+SELECT o.*,
+    (SELECT coalesce(json_agg(json_build_object(
+         'line_id', l.line_id::text, 'sku_id', l.sku_id, 'title', l.title, 'quantity', l.quantity,
+         'payable_minor', l.payable_minor) ORDER BY l.order_id, l.line_id), '[]')
+     FROM order_line AS l WHERE l.order_id = o.order_id) AS lines
+FROM orders AS o
 WHERE shop_id IS NOT NULL AND order_id < $1
   AND ($2::text IS NULL OR shop_id = $2)
   AND ($3::text IS NULL OR buyer_id = $3)
