@@ -29,6 +29,7 @@ from app.lib.valkey import Valkey, open_client
 from app.payments.channels import Channels
 from app.pricing.kept_quotes import KeptQuotes
 from app.pricing.snapshots import PriceSnapshots
+from app.promotions.used import RuleUses
 from app.settings import Settings
 from app.stock.gate import Gate
 from app.stock.hints import Hints
@@ -57,6 +58,7 @@ class Services:
     taking: Taking
     quotes: KeptQuotes
     purses: Purses
+    rule_uses: RuleUses
     gate: Gate
     placing: Placing
     hints: Hints
@@ -80,19 +82,9 @@ async def open_services(
     """
     clock = clock or _clock(settings)
     async with AsyncExitStack() as closing:
-        pool = await open_pool(
-            settings.database_url,
-            size_max=settings.postgres_pool_max,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            name=name,
-        )
+        pool = await _open_pool(settings, settings.postgres_pool_max, name)
         closing.push_async_callback(pool.close)
-        commit_pool = await open_pool(
-            settings.database_url,
-            size_max=settings.lanes_max + LOOKUP_CONNECTIONS,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            name=f"{name} commit",
-        )
+        commit_pool = await _open_pool(settings, settings.lanes_max + LOOKUP_CONNECTIONS, f"{name} commit")
         closing.push_async_callback(commit_pool.close)
         client = open_client(settings.redis_url, connections_max=settings.redis_pool_max)
         closing.push_async_callback(client.aclose)
@@ -108,6 +100,7 @@ async def open_services(
         taking = _stopped(closing, open_taking(pool, valkey, coupons))
         quotes = _stopped(closing, KeptQuotes(valkey, settings.quote_ttl_s))
         purses = _stopped(closing, Purses(pool, clock))
+        rule_uses = _stopped(closing, RuleUses(pool))
         gate = _stopped(closing, Gate(valkey, pool))
         hints = _stopped(closing, Hints(pool))
         if load_prices:
@@ -132,6 +125,7 @@ async def open_services(
             taking=taking,
             quotes=quotes,
             purses=purses,
+            rule_uses=rule_uses,
             gate=gate,
             placing=placing,
             hints=hints,
@@ -143,6 +137,15 @@ def _stopped(closing: AsyncExitStack, opened: Opened) -> Opened:
     """What was opened is stopped at the end."""
     closing.push_async_callback(opened.stop)
     return opened
+
+
+async def _open_pool(settings: Settings, size_max: int, name: str) -> Pool:
+    return await open_pool(
+        settings.database_url,
+        size_max=size_max,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        name=name,
+    )
 
 
 def _clock(settings: Settings) -> Clock:

@@ -30,7 +30,13 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "order_and_payment",
     ),
     "3 orders": ("lines_add_up", "discounts_explained", "children_add_up", "parents_and_children"),
-    "4 coupons": ("coupons_and_orders", "coupons_spent_once", "coupons_granted"),
+    "4 coupons": (
+        "coupons_and_orders",
+        "coupons_spent_once",
+        "coupons_granted",
+        "rule_uses",
+        "rule_uses_of_orders",
+    ),
     BALANCES: (
         "balances_are_entries",
         "points_lots",

@@ -27,13 +27,19 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Pri
     quote = await _quote(services, buyer_id, body)
     if quote is not None and quote.payable_minor == body.payable_minor:
         if services.clock.now() < quote.expires_at:
-            priced = honour(quote, now, services.prices.book.skus)
+            priced = honour(quote, now, services.prices.book)
             if priced is not None:
                 metrics.QUOTES.count("honoured")
                 return priced
         else:
             metrics.QUOTES.count("expired")
     raise _changed(services, buyer_id, body, now, quote)
+
+
+async def price_changed(services: Services, buyer_id: str, body: CheckoutRequest) -> PriceChanged:
+    """What the cart costs now that neither today's price nor the quote could be had."""
+    now = await price_cart(services, buyer_id, body)
+    return _changed(services, buyer_id, body, now, await _quote(services, buyer_id, body))
 
 
 async def _quote(services: Services, buyer_id: str, body: CheckoutRequest) -> Quote | None:

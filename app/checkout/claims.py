@@ -1,4 +1,4 @@
-"""What an order takes beside stock, of which there is only so much: coupons, balances, a buyer's limits.
+"""What an order takes beside stock, of which there is only so much: coupons, balances, limits, budgets.
 
 Each kind is a module of its own slice with the functions of `Claim`. The ledger locks what a batch asks for,
 `admit` decides each checkout whole, and what the placed ones took is written, all in one transaction.
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import app.balances.claim
 import app.coupons.claim
 import app.flash_sales.claim
+import app.promotions.claim
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError
 from app.lib.postgres import Connection
@@ -37,7 +38,12 @@ class Claim(Protocol):
 
 
 # In the one global order in which a transaction locks: coupons, balances, limits, budgets; stock comes last.
-CLAIMS: tuple[Claim, ...] = (app.coupons.claim, app.balances.claim, app.flash_sales.claim)
+CLAIMS: tuple[Claim, ...] = (
+    app.coupons.claim,
+    app.balances.claim,
+    app.flash_sales.claim,
+    app.promotions.claim,
+)
 
 
 def wants_any(checkout: Checkout) -> bool:

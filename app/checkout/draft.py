@@ -98,6 +98,7 @@ def draft_checkout(
         answer_body=_encode(
             PlacedOrder(root_id, status, request.currency, root.payable_minor, pay_deadline, shop_orders)
         ),
+        uses=priced.uses,
     )
 
 

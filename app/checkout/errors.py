@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.lib.errors import Conflict
+from app.pricing.limits import UseKey
 
 
 class PriceChanged(Conflict):
@@ -15,6 +18,17 @@ class PriceChanged(Conflict):
 
     code = "price_changed"
     title = "The price has changed"
+
+
+class RuleSpent(PriceChanged):
+    """Of a rule that lowers the price less is left than this order needs: it costs more now.
+
+    `taken` tells whoever prices it anew what the ledger has counted.
+    """
+
+    def __init__(self, taken: Mapping[UseKey, int]) -> None:
+        super().__init__()
+        self.taken = taken
 
 
 class OutOfStock(Conflict):

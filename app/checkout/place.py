@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from app.addresses.errors import AddressBlocked
 from app.addresses.where import region_of
-from app.checkout.agree import agree
+from app.checkout.agree import agree, price_changed
 from app.checkout.draft import draft_checkout
+from app.checkout.errors import RuleSpent
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
@@ -58,6 +59,9 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
         answer = await placing.committer.place(checkout)
     except OutcomeUnknown:
         raise
+    except RuleSpent as spent:
+        services.prices.learn_uses(spent.taken)
+        raise await price_changed(services, once.caller_id, body) from None
     except Unavailable:  # it never reached the ledger
         await give_back(services.gate, checkout)
         raise

@@ -6,12 +6,14 @@ A draft is whole before any write: ids, amounts, the answer's bytes. Amounts are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from app.addresses.schemas import AddressSnapshot
 from app.lib.idempotency import Once
+from app.pricing.limits import RuleUse
 from app.pricing.schemas import Discount
 from app.stock.scripts import Reservation
 
@@ -135,3 +137,5 @@ class Checkout(msgspec.Struct, gc=False):
     activity_id: str
     created_at: datetime
     answer_body: bytes
+    # what it takes of limited rules
+    uses: Sequence[RuleUse] = ()

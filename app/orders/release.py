@@ -1,7 +1,7 @@
 """Give back everything that unpaid orders hold, and end them: what canceling and closing share.
 
 Enters: root orders. In one transaction, in the global lock order: the orders and their children become
-CANCELED, what is due for them is closed, coupons, balances, purchase limits and stock go back, and an event
+CANCELED, what is due for them is closed, coupons, balances, limits, budgets and stock go back, and an event
 for each leaves through the outbox. After the commit `tell` brings it to the gate and the caches; when they do
 not answer, the reconciler does.
 """
@@ -26,6 +26,7 @@ from app.orders.return_stock import return_stock
 from app.orders.state import OrderStatus
 from app.payments.state import PayOrderStatus
 from app.payments.state import sources as pay_order_sources
+from app.promotions import claim as rule_uses
 from app.stock.scripts import PoolFact
 
 sql = load("orders")
@@ -54,6 +55,7 @@ async def release_orders(
     coupon_buyer_ids = await coupons.give_back(connection, roots)
     await give_balances_back(connection, roots, now)
     limits = await purchase_limits.give_back(connection, order_ids)
+    await rule_uses.give_back(connection, roots)
     pools = await return_stock(connection, order_ids)
     await outbox.append(connection, [canceled_event(row, now, reason) for row in moved])
     return Released(roots, pools, limits, coupon_buyer_ids)

@@ -7,7 +7,7 @@ found by SKU, item, category and shop: the cost grows with what matches a cart, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from app.points.documents import PointsRules
 from app.pricing.exchange import Rate
 from app.pricing.freight import FreightTemplate
 from app.pricing.lanes import LANES
+from app.pricing.limits import RuleUse, UseKey
 from app.pricing.regions import ANYWHERE
 from app.pricing.rules import Rule
 from app.pricing.tax import TaxRule, index_by_region
@@ -50,6 +51,10 @@ class PriceBook(Struct, frozen=True, eq=False):
     taxes_by_region: dict[str, tuple[TaxRule, ...]] = {}
     # (base, currency) -> their dated rates, the newest first
     fx_rates: dict[tuple[str, str], tuple[Rate, ...]] = {}
+    # those of both that have a budget or a number of uses, and what was taken of them a moment ago
+    limited: frozenset[Rule] = frozenset()
+    limited_by_buyer: frozenset[Rule] = frozenset()
+    uses: Mapping[UseKey, int] = {}
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # each book gathers anew
@@ -93,7 +98,8 @@ class PriceBook(Struct, frozen=True, eq=False):
         rules = {rule.rule_id: rule for rule in changed}
         offers = {each: offer for each, offer in self.offers.items() if each not in rules}
         offers |= {offer.template_id: offer for offer in offered}
-        return replace(self, templates={**self.templates, **rules}, offers=offers)
+        templates = {**self.templates, **rules}
+        return replace(self, templates=templates, offers=offers, **_limited(self.promotions, templates))
 
     def with_points(self, rules: PointsRules) -> PriceBook:
         return replace(self, points=rules)
@@ -120,7 +126,24 @@ class PriceBook(Struct, frozen=True, eq=False):
         index = dict(self.index)
         for key, rules in _group_by_key(gone, added.values()).items():
             index[key] = (*(rule for rule in index.get(key, ()) if rule not in gone), *rules)
-        return replace(self, promotions=promotions | added, index=index, rules_by_sku={})
+        promotions |= added
+        limited = _limited(promotions, self.templates)
+        return replace(self, promotions=promotions, index=index, rules_by_sku={}, **limited)
+
+    def rule_of(self, use: RuleUse) -> Rule | None:
+        """The rule as it is now; None where it is gone."""
+        return (self.promotions if use.kind == "promotion" else self.templates).get(use.rule_id)
+
+    def with_uses(self, uses: Mapping[UseKey, int]) -> PriceBook:
+        """What has been taken of limited rules, as just read."""
+        return replace(self, uses={**self.uses, **uses})
+
+
+def _limited(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:
+    """The fields of the book that tell which rules have limits."""
+    limited = [rule for rules in tables for rule in rules.values() if rule.use_limits is not None]
+    by_buyer = [rule for rule in limited if rule.use_limits and rule.use_limits.uses_per_buyer_max]
+    return {"limited": frozenset(limited), "limited_by_buyer": frozenset(by_buyer)}
 
 
 def _group_by_key(gone: Iterable[Rule], added: Iterable[Rule]) -> dict[tuple[str, str], list[Rule]]:

@@ -65,6 +65,8 @@ class Buyer(Struct, frozen=True, gc=False, eq=False):
     purse: Purse = EMPTY_PURSE
     # where the cart goes: "CN-SH", or "SG" where a country has no parts; None: no address yet
     region: str | None = None
+    # how often, by kind and id, of rules with a limit for each buyer
+    rule_uses: Mapping[tuple[str, str], int] = {}
 
 
 ANONYMOUS = Buyer()

@@ -5,8 +5,11 @@ What only this side of the engine can know is gathered here; the arithmetic is i
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from app.bootstrap import Services
 from app.coupons.held import Held
+from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, choose_coupons, price
@@ -37,7 +40,8 @@ async def _buyer(services: Services, buyer_id: str, cart: CartRequest) -> Buyer:
     if cart.coupon_ids or cart.auto_coupons:
         coupons = await services.coupons.of(buyer_id)
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
-    return Buyer(coupons, purse, await _region(services, buyer_id, cart))
+    buyer = Buyer(coupons, purse, await _region(services, buyer_id, cart))
+    return await _with_rule_uses(services, buyer_id, cart, buyer)
 
 
 async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str | None:
@@ -50,4 +54,23 @@ async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str |
 async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:
     """Which of the buyer's coupons fit. Raises as `price_cart` does."""
     buyer = Buyer(coupons=await services.coupons.of(buyer_id))
+    buyer = await _with_rule_uses(services, buyer_id, cart, buyer)
     return choose_coupons(cart, services.prices.book, buyer, milliseconds(services.clock.now()))
+
+
+async def _with_rule_uses(services: Services, buyer_id: str, cart: CartRequest, buyer: Buyer) -> Buyer:
+    """With the uses of rules that are limited for each buyer, where the cart meets one; nearly none does."""
+    if not _meets_a_limit_by_buyer(cart, buyer, services.prices.book):
+        return buyer
+    return replace(buyer, rule_uses=await services.rule_uses.of(buyer_id))
+
+
+def _meets_a_limit_by_buyer(cart: CartRequest, buyer: Buyer, book: PriceBook) -> bool:
+    limited = book.limited_by_buyer
+    if not limited:
+        return False
+    skus = [book.skus[line.sku_id] for line in cart.lines if line.sku_id in book.skus]
+    templates = [book.templates.get(coupon.template_id) for coupon in buyer.coupons.values()]
+    return not limited.isdisjoint(templates) or any(
+        not limited.isdisjoint(book.rules_of(sku)) for sku in skus
+    )

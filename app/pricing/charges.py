@@ -15,6 +15,7 @@ from app.lib.money import split_pro_rata
 from app.pricing.book import PriceBook
 from app.pricing.errors import CurrencyNotSold
 from app.pricing.freight import FreightTemplate, split_fee
+from app.pricing.limits import with_use
 from app.pricing.lines import Basket
 from app.pricing.priced import Priced
 from app.pricing.regions import ANYWHERE
@@ -143,12 +144,22 @@ def _free(charges: Charges, walk: Walk, *, is_known: bool) -> None:
         limit_minor = freed.entry.rule.max_discount_minor
         if limit_minor is not None and sum(amounts) > limit_minor:
             amounts = split_pro_rata(limit_minor, amounts)
-        if is_known and not any(amounts):
-            walk.misses.append(Miss(freed.entry, "gave_nothing"))
+        if is_known and (code := _why_not(freed, sum(amounts), charges)) is not None:
+            walk.misses.append(Miss(freed.entry, code))
             continue
         charges.freed.append((freed, amounts))
         for index, amount in zip(freed.indexes, amounts, strict=True):
             charges.freight[index] -= amount
+
+
+def _why_not(freed: Freed, amount_minor: int, charges: Charges) -> str | None:
+    """Why it cannot free this much; None when it can."""
+    if amount_minor == 0:
+        return "gave_nothing"
+    if freed.entry.allowance is None:
+        return None
+    before = [sum(amounts) for other, amounts in charges.freed if other.entry.rule is freed.entry.rule]
+    return freed.entry.allowance.refuses(amount_minor, before)
 
 
 def add_charges(priced: Priced, charges: Charges) -> None:
@@ -180,6 +191,8 @@ def _name_freed(priced: Priced, freed: Freed, amounts: Sequence[int]) -> None:
     priced.summary.applied.append(Discount(rule.kind, rule_id, rule.name, 0, sum(amounts)))
     if rule.kind == "coupon":
         priced.coupons[rule_id] = 0
+    if rule.use_limits is not None:
+        priced.uses = with_use(priced.uses, rule.kind, rule.rule_id, rule.use_limits, sum(amounts))
     for index, amount in zip(freed.indexes, amounts, strict=True):
         if amount:
             discount = Discount(rule.kind, rule_id, rule.name, 0, amount)

@@ -174,20 +174,13 @@ Effect = PercentOff | AmountOff | Tiers | FixedPrice | BuyXGetY | Bundle | Addon
 
 
 class Limits(Document, frozen=True):
-    """Ceilings of one use of the rule."""
+    """Ceilings of one use of the rule, and of all together: what they give, how many, how many of a buyer."""
 
     max_discount_minor: AboveZero | None = None
     max_quantity: Quantity | None = None
     budget_minor: AboveZero | None = None
     uses_max: Count | None = None
     uses_per_buyer_max: Count | None = None
-
-    def __post_init__(self) -> None:
-        _refuse_unsupported(
-            budget_minor=self.budget_minor,
-            uses_max=self.uses_max,
-            uses_per_buyer_max=self.uses_per_buyer_max,
-        )
 
 
 class PromotionDocument(Document, frozen=True):

@@ -7,17 +7,17 @@ gave it, and whatever was asked for and did not apply is named with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from app.pricing.book import PriceBook
-from app.pricing.buyer import Buyer, BuyerCoupon
+from app.pricing.buyer import Buyer
 from app.pricing.charges import add_charges, charge
 from app.pricing.choose import settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.lines import Basket, resolve
-from app.pricing.plan import coupon_entries, in_order, promotion_entries
+from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
 from app.pricing.summary import Hints, rejections, summarize
@@ -65,13 +65,12 @@ def price(
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen.
     """
     basket = resolve(cart, book, now_ms)
-    promotions = promotion_entries(basket, book)
+    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
     if cart.auto_coupons:
-        promotions, chosen, rejected = _choose_coupons(
-            cart.coupon_ids, buyer.coupons, promotions, basket, book
-        )
+        promotions, chosen, rejected = _choose_coupons(cart.coupon_ids, buyer, promotions, basket, book)
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
+        chosen = with_allowances(chosen, book, buyer, cart.currency)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
     entries = in_order(promotions, chosen)
     if asks_for_any(cart):
@@ -95,11 +94,11 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     Raises as `price` does.
     """
     basket = resolve(cart, book, now_ms)
+    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
-    promotions, search, best = settle_with_best_coupons(
-        promotion_entries(basket, book), entries, basket.lines
-    )
+    entries = with_allowances(entries, book, buyer, cart.currency)
+    promotions, search, best = settle_with_best_coupons(promotions, entries, basket.lines)
     usable = []
     for entry in entries:
         saves_minor = search.saves_minor(entry)
@@ -116,13 +115,14 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
 
 def _choose_coupons(
     named: Sequence[str],
-    coupons: Mapping[str, BuyerCoupon],
+    buyer: Buyer,
     promotions: list[Entry],
     basket: Basket,
     book: PriceBook,
 ) -> tuple[list[Entry], list[Entry], list[Rejected]]:
     """Promotions and coupons that are best together; why coupons that the cart named are not among them."""
-    entries, refused = coupon_entries([*coupons, *named], coupons, basket, book)
+    entries, refused = coupon_entries([*buyer.coupons, *named], buyer.coupons, basket, book)
+    entries = with_allowances(entries, book, buyer, basket.currency)
     promotions, _, chosen = settle_with_best_coupons(promotions, entries, basket.lines)
     rejected = [each for each in refused if each.rule_id in named]
     for entry in entries:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from app.pricing.book import PriceBook
-from app.pricing.buyer import BuyerCoupon
+from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import AddonPrice
+from app.pricing.limits import allowance
 from app.pricing.lines import Basket
 from app.pricing.rules import NEVER_MS, Rule
 from app.pricing.schemas import Rejected
@@ -36,6 +39,28 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
     rules = sorted(indexes_by_rule, key=_by_order)
     entries = [_entry(rule, rule.rule_id, indexes_by_rule[rule], basket) for rule in rules]
     return [entry for entry in entries if entry is not None]
+
+
+def with_allowances(entries: list[Entry], book: PriceBook, buyer: Buyer, currency: str) -> list[Entry]:
+    """The entries; those of limited rules know what is left of them."""
+    if not book.limited:
+        return entries
+    return [
+        entry
+        if (limits := entry.rule.use_limits) is None
+        else replace(
+            entry,
+            allowance=allowance(
+                entry.rule.kind,
+                entry.rule.rule_id,
+                limits,
+                book.uses,
+                buyer.rule_uses.get((entry.rule.kind, entry.rule.rule_id), 0),
+                currency,
+            ),
+        )
+        for entry in entries
+    ]
 
 
 def coupon_entries(

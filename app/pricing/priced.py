@@ -6,10 +6,13 @@ Lines are in the cart's order; the summary groups the same ones by shop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
+from app.pricing.limits import RuleUse
 from app.pricing.schemas import LineSummary, Summary
 
 
@@ -37,3 +40,5 @@ class Priced(Struct, gc=False):
     unserved: list[str] = []
     # where that is, if it mattered
     region: str | None = None
+    # the limited rules that gave something
+    uses: Sequence[RuleUse] = ()

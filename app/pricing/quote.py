@@ -6,7 +6,7 @@ line by line what another price comes from. SKUs, pools and the sale are those o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +15,10 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from app.catalog.snapshot import Sku
+from app.pricing.book import PriceBook
+from app.pricing.limits import UNLIMITED, RuleUse
 from app.pricing.priced import Priced, PricedLine
+from app.pricing.rules import Rule
 from app.pricing.schemas import CartRequest, Discount, LineSummary, PriceDifference, Summary
 from app.pricing.summary import group_by_shop
 
@@ -54,6 +57,8 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     lines: list[QuotedLine]
     # where it was to go, if that mattered
     region: str | None = None
+    # what it takes of limited rules: nearly always nothing
+    uses: Sequence[RuleUse] = ()
 
     @classmethod
     def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
@@ -92,6 +97,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             rules,
             lines,
             priced.region,
+            priced.uses,
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
@@ -111,10 +117,11 @@ def cart_content(cart: CartRequest) -> bytes:
     return _encode(astuple(cart)[:CART_FIELDS])
 
 
-def honour(quote: Quote, now: Priced, skus: Mapping[str, Sku]) -> Priced | None:
+def honour(quote: Quote, now: Priced, book: PriceBook) -> Priced | None:
     """The cart at the quote's price; `now` is the same cart as things stand.
 
-    None: goods are gone, or the address has moved since.
+    None: goods are gone, or the address has moved since. Budgets and uses are not quoted: the limits are
+    those of now, and the ledger decides.
     """
     if None not in (quote.region, now.region) and quote.region != now.region:
         return None
@@ -122,7 +129,7 @@ def honour(quote: Quote, now: Priced, skus: Mapping[str, Sku]) -> Priced | None:
     lines = []
     for quoted in quote.lines:
         stands = standing.get(quoted.sku_id)
-        sku = skus.get(quoted.sku_id) if stands is None else stands.sku
+        sku = book.skus.get(quoted.sku_id) if stands is None else stands.sku
         if sku is None:
             return None
         # what a promotion added then comes from the normal sale
@@ -150,7 +157,13 @@ def honour(quote: Quote, now: Priced, skus: Mapping[str, Sku]) -> Priced | None:
         rejected=[],
     )
     coupons = {rule.rule_id: rule.amount_minor for rule in applied if rule.kind == "coupon"}
-    return replace(now, summary=summary, lines=lines, coupons=coupons)
+    uses = [_within(use, book.rule_of(use)) for use in quote.uses]
+    return replace(now, summary=summary, lines=lines, coupons=coupons, uses=uses)
+
+
+def _within(use: RuleUse, rule: Rule | None) -> RuleUse:
+    """Under the limits of now; where the rule is gone, under those that it had."""
+    return use if rule is None else replace(use, limits=rule.use_limits or UNLIMITED)
 
 
 def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLine:

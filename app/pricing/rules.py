@@ -27,6 +27,7 @@ from app.pricing.documents import (
     Tiers,
 )
 from app.pricing.lanes import LANES
+from app.pricing.limits import UseLimits, use_limits
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -94,6 +95,7 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     exclusive: bool = False
     choice_group: str | None = None
     stack_category: str | None = None
+    use_limits: UseLimits | None = None
 
     def covers(self, sku: Sku) -> bool:
         """Whether a SKU is in its scope."""
@@ -162,6 +164,7 @@ def _shared(
         "effect": effect,
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
+        "use_limits": use_limits(limits),
     }
 
 

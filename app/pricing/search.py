@@ -101,7 +101,8 @@ class Search:
 
     def _most_minor(self, entry: Entry) -> int:
         """The most that it can ever give, whatever is taken beside it."""
-        if gives_no_more_on_less(entry.rule.effect):
+        # What is left of a budget may pay for less and not for more.
+        if entry.allowance is None and gives_no_more_on_less(entry.rule.effect):
             return sum(self._left) - sum(self._walk(self._left, [entry]).left)
         lowered = entry.indexes if entry.aimed is None else entry.aimed
         whole_minor = sum([self._left[index] for index in lowered])

@@ -1,14 +1,16 @@
 """The price book that this process prices with, kept up to date.
 
 Enters the ledger's rows, leaves `book`. Every process asks for the snapshots' versions every POLL_S and reads
-only what has changed since; a call that changes something here refreshes before it answers. Whoever prices
-takes `book` once and keeps that view. When Postgres does not answer, the book stays as it was.
+only what has changed since, and what has been taken of limited rules, which are few; a call that changes
+something here refreshes before it answers. Whoever prices takes `book` once and keeps that view. When
+Postgres does not answer, the book stays as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -26,11 +28,13 @@ from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.freight import freight_template
 from app.pricing.lanes import LANES
+from app.pricing.limits import UseKey
 from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
 from app.pricing.tax import tax_rule
 
 log = structlog.get_logger()
 sql = load("pricing")
+uses_of_rules = load("rule_uses").uses_of_rules
 
 # A change must be in force everywhere within a second: three polls fit, should one be slow or lost.
 POLL_S = 0.3
@@ -76,10 +80,22 @@ class PriceSnapshots:
             newer = {
                 row["name"]: row["version"] for row in rows if row["version"] > self._versions[row["name"]]
             }
-            if not newer:
-                return
-            self.book = await self._read(self.book, newer)
-            self._versions |= newer
+            if newer:
+                self.book = await self._read(self.book, newer)
+                self._versions |= newer
+            if self.book.limited:
+                self.learn_uses(await self._read_uses(self.book))
+
+    def learn_uses(self, taken: Mapping[UseKey, int]) -> None:
+        """What the ledger says has been taken of limited rules; it holds until it is read again."""
+        self.book = self.book.with_uses(taken)
+
+    async def _read_uses(self, book: PriceBook) -> dict[UseKey, int]:
+        rules = [(rule.kind, rule.rule_id) for rule in book.limited]
+        kinds, rule_ids = zip(*rules, strict=True)
+        return {
+            tuple(row)[:4]: row["taken"] for row in await self._pool.fetch(uses_of_rules, kinds, rule_ids)
+        }
 
     async def _read(self, book: PriceBook, newer: dict[str, int]) -> PriceBook:
         async with transaction(self._pool) as connection:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from app.pricing.limits import RuleUse, with_use
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import Discount, LineSummary, Rejected, ShopSummary, Summary
@@ -18,6 +19,8 @@ from app.pricing.walk import Miss, Walk, rejection
 
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
+# Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
+TOLD_OF_PROMOTIONS = frozenset({"minimum_not_met", "uses_spent", "uses_per_buyer_spent", "budget_spent"})
 
 
 class Hints(Protocol):
@@ -32,8 +35,8 @@ def rejections(misses: Sequence[Miss]) -> list[Rejected]:
     near_misses = 0
     for miss in misses:
         if miss.entry.rule.kind == "promotion":
-            near_misses += miss.code == "minimum_not_met"
-            if miss.code != "minimum_not_met" or near_misses > NEAR_MISSES_MAX:
+            near_misses += miss.code in TOLD_OF_PROMOTIONS
+            if miss.code not in TOLD_OF_PROMOTIONS or near_misses > NEAR_MISSES_MAX:
                 continue
         rejected.append(rejection(miss))
     return rejected
@@ -53,8 +56,11 @@ def summarize(
     by_kind: dict[str, list[int]] = {}
     applied: list[Discount] = []
     coupons: dict[str, int] = {}
+    uses: list[RuleUse] = []
     for step in walk.steps:
         rule = step.entry.rule
+        if rule.use_limits is not None:
+            uses = with_use(uses, rule.kind, rule.rule_id, rule.use_limits, step.total_minor)
         whole = Discount(rule.kind, step.entry.rule_id, rule.name, step.total_minor)
         applied.append(whole)
         for index, amount in zip(step.indexes, step.amounts, strict=True):
@@ -98,7 +104,7 @@ def summarize(
         rejected,
         [],
     )
-    return Priced(summary, priced_lines, basket.flash_sale, coupons)
+    return Priced(summary, priced_lines, basket.flash_sale, coupons, uses=uses)
 
 
 def _priced_line(line: Line, left_minor: int, discounts: list[Discount], hints: Hints | None) -> PricedLine:

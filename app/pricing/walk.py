@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.lib.money import split_pro_rata
 from app.pricing.documents import FreeFreight
 from app.pricing.effects import EFFECTS, InScope
+from app.pricing.limits import Allowance
 from app.pricing.lines import Line
 from app.pricing.rules import Rule
 from app.pricing.schemas import Rejected
@@ -28,6 +29,8 @@ class Entry(Struct, frozen=True, gc=False, eq=False):
     indexes: Sequence[int]
     # the lines that it lowers, where they are not those
     aimed: Sequence[int] | None = None
+    # of a limited rule: what is left of it
+    allowance: Allowance | None = None
 
 
 class Step(Struct, frozen=True, gc=False, eq=False):
@@ -98,6 +101,8 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if not indexes or (aimed is not None and not aimed):
             continue
         outcome = _apply(entry, indexes, aimed, left, lines)
+        if entry.allowance is not None:
+            outcome = _within(entry.allowance, entry, outcome, walk)
         if isinstance(outcome, Miss):
             walk.misses.append(outcome)
             continue
@@ -165,3 +170,14 @@ def _apply(
     if total_minor == 0:
         return Miss(entry, "gave_nothing")
     return Step(entry, indexes, amounts, total_minor)
+
+
+def _within(left: Allowance, entry: Entry, outcome: Step | Freed | Miss, walk: Walk) -> Step | Freed | Miss:
+    """The outcome, or that too little is left of a limited rule.
+
+    That nothing at all is left counts before a minimum that is not met: to buy more would not help.
+    """
+    given = [step.total_minor for step in walk.steps if step.entry.rule is entry.rule]
+    given += [0 for freed in walk.freed if freed.entry.rule is entry.rule]
+    code = left.refuses(outcome.total_minor if isinstance(outcome, Step) else 1, given)
+    return outcome if code is None else Miss(entry, code)

@@ -21,6 +21,7 @@ from app.pricing.documents import PromotionDocument
 from app.pricing.snapshots import PriceSnapshots
 
 sql = load("promotions")
+uses_of_rule = load("rule_uses").uses_of_rule
 
 
 class Promotion(PromotionDocument, frozen=True, kw_only=True):
@@ -64,3 +65,23 @@ async def list_promotions(pool: Pool, shop_id: str | None, cursor: str, limit: i
 
 def _promotion(promotion_id: str, document: dict[str, Any]) -> Promotion:
     return msgspec.convert({**document, "promotion_id": promotion_id}, Promotion)
+
+
+class PromotionUses(msgspec.Struct, frozen=True):
+    """What live orders have taken of a promotion with limits, since it has them.
+
+    `uses` where it has `uses_max`; `given_minor` by currency where it has a budget.
+    """
+
+    uses: int
+    given_minor: dict[str, int]
+
+
+async def read_uses(pool: Pool, caller: Caller, promotion_id: str) -> PromotionUses:
+    """Raises NotFound (`promotion_not_found`) and Forbidden."""
+    await read_promotion(pool, caller, promotion_id)
+    rows = await pool.fetch(uses_of_rule, "promotion", promotion_id)
+    return PromotionUses(
+        uses=sum(row["taken"] for row in rows if row["measure"] == "uses"),
+        given_minor={row["whose"]: row["taken"] for row in rows if row["measure"] == "budget"},
+    )

@@ -10,7 +10,14 @@ from app.lib.errors import NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId, QueryId
 from app.pricing.documents import PromotionDocument
-from app.promotions.administer import Promotion, list_promotions, put_promotion, read_promotion
+from app.promotions.administer import (
+    Promotion,
+    PromotionUses,
+    list_promotions,
+    put_promotion,
+    read_promotion,
+    read_uses,
+)
 
 # A scope of 5,000 ids of 64 characters.
 PROMOTION_BYTES_MAX = 1 << 20
@@ -32,6 +39,14 @@ async def show_promotion(promotion_id: PathId, services: ServicesDependency, sta
     return await read_promotion(services.pool, staff, promotion_id)
 
 
+@get("/admin/promotions/{promotion_id:str}/uses", problems=((NotFound, "promotion_not_found"),))
+async def show_promotion_uses(
+    promotion_id: PathId, services: ServicesDependency, staff: Staff
+) -> PromotionUses:
+    """How much of its budget and of its uses is gone."""
+    return await read_uses(services.pool, staff, promotion_id)
+
+
 @get("/admin/promotions")
 async def show_promotions(
     services: ServicesDependency,
@@ -44,4 +59,4 @@ async def show_promotions(
     return await list_promotions(services.pool, staff.shop_id or shop_id, cursor, limit)
 
 
-ROUTES = [replace_promotion, show_promotion, show_promotions]
+ROUTES = [replace_promotion, show_promotion, show_promotion_uses, show_promotions]

@@ -252,6 +252,36 @@ WHERE t.quantity_total IS NOT NULL
 GROUP BY t.template_id HAVING count(c.coupon_id) > t.quantity_total
 LIMIT 1000;
 
+-- name: rule_uses
+-- What has been taken of a limited rule is what its orders have taken.
+SELECT format('%s %s %s %s', kind, rule_id, measure, whose) AS id,
+       format('counted %s, orders have %s', coalesce(u.taken, 0), coalesce(e.taken, 0)) AS why
+FROM rule_use AS u
+FULL JOIN (SELECT kind, rule_id, measure, whose, sum(taken) AS taken FROM order_rule_use
+           GROUP BY kind, rule_id, measure, whose) AS e USING (kind, rule_id, measure, whose)
+WHERE coalesce(u.taken, 0) <> coalesce(e.taken, 0)
+LIMIT 1000;
+
+-- name: rule_uses_of_orders
+-- Only live orders have taken something of a limited rule, and no other amount than the rule gave them.
+SELECT format('%s %s %s', e.order_id, e.rule_id, e.measure) AS id,
+       format('counted %s; the order is %s, the rule gave it %s, %s times', e.taken, coalesce(o.status, 'missing'),
+              coalesce(g.amount_minor, 0), coalesce(g.uses, 0)) AS why
+FROM order_rule_use AS e
+LEFT JOIN orders AS o ON o.order_id = e.order_id
+LEFT JOIN (SELECT coalesce(o.parent_id, o.order_id) AS order_id, d ->> 'kind' AS kind,
+                  coalesce(c.template_id, d ->> 'rule_id') AS rule_id,
+                  sum((d ->> 'amount_minor')::bigint + coalesce((d ->> 'freight_minor')::bigint, 0)) AS amount_minor,
+                  count(DISTINCT d ->> 'rule_id') AS uses
+           FROM orders AS o JOIN order_line AS l USING (order_id)
+           CROSS JOIN jsonb_array_elements(l.discounts) AS d
+           LEFT JOIN coupon AS c ON d ->> 'kind' = 'coupon' AND c.coupon_id::text = d ->> 'rule_id'
+           WHERE coalesce(o.parent_id, o.order_id) IN (SELECT order_id FROM order_rule_use)
+           GROUP BY 1, 2, 3) AS g ON (g.order_id, g.kind, g.rule_id) = (e.order_id, e.kind, e.rule_id)
+WHERE coalesce(o.status, 'CANCELED') = 'CANCELED' OR o.parent_id IS NOT NULL
+   OR e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
+LIMIT 1000;
+
 -- name: keys_and_orders
 -- A key of a checkout has its answer and its order, and no two keys have the same one.
 SELECT encode(k.digest, 'hex') AS id, format('its order %s is missing, or is that of another key', k.order_id) AS why

@@ -82,6 +82,8 @@ BREAKS = {
     "coupons_and_orders": ("UPDATE coupon SET status = 'used'", "{coupon}"),
     "coupons_spent_once": ("UPDATE coupon SET status = 'available', order_id = NULL", "{coupon}"),
     "coupons_granted": ("UPDATE coupon_template SET quantity_total = 0, granted_count = 0", "t-{coupon}"),
+    "rule_uses": ("UPDATE rule_use SET taken = taken + 1", "coupon t-{coupon} budget CNY"),
+    "rule_uses_of_orders": ("UPDATE order_rule_use SET taken = 1", "{unpaid} t-{coupon} budget"),
     "keys_and_orders": ('UPDATE idempotency SET response = \'{{"order_id": "1"}}\'', "{key}"),
     "unfinished_keys": ("UPDATE idempotency SET status = 0", "{key}"),
     "events_applied": ("UPDATE payment_order SET status = 'PENDING', poll_at = now()", "sandbox e-1"),
@@ -107,6 +109,12 @@ async def fill(services: Services) -> dict[str, object]:
     await stock_sku(pool, "b", shop_id="8")
     await open_sale(pool, "noon", "a", 5, buyer_max=2)
     unpaid = made["unpaid"] = await place(services, ("a", 1), ("b", 2), coupon_id=int(str(made["coupon"])))
+    await pool.execute(
+        "WITH use AS (INSERT INTO order_rule_use VALUES ($1, 'coupon', $2, 'budget', 'CNY', 100) RETURNING *)"
+        " INSERT INTO rule_use SELECT kind, rule_id, measure, whose, taken FROM use",
+        unpaid,
+        f"t-{made['coupon']}",
+    )
     paid = made["paid"] = await place(services, ("a", 3))
     payment = made["payment"] = await pay(services, paid)
     made["refund"] = await refund_part(services, paid)

@@ -112,7 +112,7 @@ async def test_the_same_document_again_makes_no_new_version(
         {"effect": {"kind": "tiers", "tiers": [{"min_quantity": 1, "percent_bp": 100}], "repeat": True}},
         {"lane": "moon"},
         {"unknown": 1},
-        {"limits": {"budget_minor": 100}},
+        {"limits": {"budget_minor": 0}},
         {"condition": {"regions": ["CN-SH"]}},
         {"condition": {"currencies": ["ZZZ"]}},
         {"starts_at": "2100-01-01T00:00:00Z"},
