@@ -68,30 +68,23 @@ def draft_checkout(
     root.event = OrderPlaced(
         root_id, once.caller_id, request.currency, root.payable_minor, pay_deadline, shop_orders
     )
-    lines = [
-        _line(each.order_id, next_id(), line)
-        for each, priced_lines in zip(orders, by_shop.values(), strict=True)
-        for line in priced_lines
-    ]
+    lines: list[LineDraft] = []
+    reservations: list[Reservation] = []
+    for each, (shop_id, priced_lines) in zip(orders, by_shop.items(), strict=True):
+        lines += [_line(each.order_id, next_id(), line) for line in priced_lines]
+        wants = [_want(line, priced) for line in priced_lines]
+        reservations.append(
+            Reservation(once.digest, root.order_id, shop_id, once.caller_id, root.activity_id, wants)
+        )
     return Checkout(
         once=once,
         buyer_id=once.caller_id,
         root=root,
         children=children,
         lines=lines,
-        reservations=[
-            Reservation(
-                once.digest,
-                root.order_id,
-                shop_id,
-                once.caller_id,
-                root.activity_id,
-                [_want(line, priced) for line in priced_lines],
-            )
-            for shop_id, priced_lines in by_shop.items()
-        ],
+        reservations=reservations,
         held=[],
-        coupon_ids=sorted(int(coupon_id) for coupon_id in priced.coupons),
+        coupon_ids=sorted(map(int, priced.coupons)),
         deductions=_deductions(once.caller_id, lines, priced),
         activity_id=root.activity_id,
         created_at=created_at,

@@ -72,7 +72,7 @@ async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answe
 
 async def _draft(services: Services, once: Once, body: CheckoutRequest, priced: Priced) -> Checkout:
     address = None
-    if any(line.sku.item_type == "physical" for line in priced.lines):
+    if any([line.sku.item_type == "physical" for line in priced.lines]):
         address = await services.placing.deliver_to.load(once.caller_id, body.address_id)
         if priced.region not in (None, region_of(address)):  # it has moved since it was priced
             services.regions.learn(once.caller_id, address)
