@@ -1,7 +1,8 @@
 """What buyers do, for Locust: look at prices, compare coupons, fill the cart, order, pay, read their orders.
 
 In: the stage (buyers, carts) in the file that loadtest/traffic.py names. Out: the figures, in another one.
-Each task is one request, so that the sum of the users' rates is the rate of requests. A checkout that is
+Each task is one request, so that the sum of the users' rates is the rate of requests. Bodies are encoded
+before the load where they can be: this process shares the machine with what it measures. A checkout that is
 answered 201 is paid by later tasks: the payment is asked for, then the provider's button is pressed.
 """
 
@@ -10,10 +11,10 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import uuid
 from collections import deque
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import gevent
 import msgspec
@@ -21,7 +22,7 @@ from locust import FastHttpUser, constant_throughput, events, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from loadtest.stage import CHECKOUT_PATH, COUPONS_PATH, PRICE_PATH, Cart, Stage, cart_body
+from loadtest.stage import CHECKOUT_PATH, COUPONS_PATH, PRICE_PATH, Stage, cart_body
 from loadtest.traffic import (
     FIGURES_VARIABLE,
     REQUESTS_PER_USER_S,
@@ -32,6 +33,38 @@ from loadtest.traffic import (
 
 stage = msgspec.json.decode(Path(os.environ[STAGE_VARIABLE]).read_bytes(), type=Stage)
 numbers = itertools.count()
+JSON = {"Content-Type": "application/json"}
+
+
+def encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+PAY = encode({"channel": "sandbox", "method": "card", "return_url": None})
+
+
+class PreparedCart(msgspec.Struct, frozen=True):
+    """A cart's bodies; `checkout` still lacks the address."""
+
+    prices: str
+    entry: str
+    checkout: dict[str, Any]
+
+
+def _prepared() -> list[PreparedCart]:
+    return [
+        PreparedCart(
+            encode(cart_body(cart.lines)),
+            encode(cart.lines[0]),
+            cart_body(cart.lines, payable_minor=cart.payable_minor),
+        )
+        for cart in stage.two_line
+    ]
+
+
+carts = _prepared()
+# With a number behind it, a key that was never used before, in no other run either.
+run_name = uuid4().hex
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]  # Locust's
@@ -57,7 +90,7 @@ class Shopper(FastHttpUser):
 
     def on_start(self) -> None:
         self.buyer = stage.buyers[next(numbers) % len(stage.buyers)]
-        self.login = {"Authorization": f"Bearer {self.buyer.token}"}
+        self.login = JSON | {"Authorization": f"Bearer {self.buyer.token}"}
         self.unpaid: deque[str] = deque(maxlen=20)
         self.pay_pages: deque[str] = deque(maxlen=20)
         self.last_order = ""
@@ -67,25 +100,25 @@ class Shopper(FastHttpUser):
     @task(18)
     def browse(self) -> None:
         """Prices for somebody who has not logged in."""
-        self._call("browse", PRICE_PATH, cart_body(self._cart().lines), login=False)
+        self.client.post(PRICE_PATH, data=random.choice(carts).prices, headers=JSON, name="browse")
 
     @task(24)
     def price(self) -> None:
-        self._call("price", PRICE_PATH, cart_body(self._cart().lines, coupon_ids=[self.buyer.coupon_id]))
+        lines = random.choice(stage.two_line).lines
+        self._post("price", PRICE_PATH, encode(cart_body(lines, coupon_ids=[self.buyer.coupon_id])))
 
     @task(10)
     def coupons(self) -> None:
-        self._call("coupons", COUPONS_PATH, cart_body(self._cart().lines))
+        self._post("coupons", COUPONS_PATH, random.choice(carts).prices)
 
     @task(8)
     def put_into_cart(self) -> None:
-        self._call("cart", "/shopping/cart/entries", self._cart().lines[0])
+        self._post("cart", "/shopping/cart/entries", random.choice(carts).entry)
 
     @task(15)
     def checkout(self) -> None:
-        cart = self._cart()
-        body = cart_body(cart.lines, payable_minor=cart.payable_minor, address_id=self.buyer.address_id)
-        placed = self._call("checkout", CHECKOUT_PATH, body)
+        body = encode(random.choice(carts).checkout | {"address_id": self.buyer.address_id})
+        placed = self._once("checkout", CHECKOUT_PATH, body)
         if placed is not None:
             self.last_order = placed["order_id"]
             self.unpaid.append(self.last_order)
@@ -96,7 +129,7 @@ class Shopper(FastHttpUser):
             self._press_pay(self.pay_pages.popleft())
         elif self.unpaid:
             path = f"/shopping/orders/{self.unpaid.popleft()}/payments"
-            payment = self._call("pay", path, {"channel": "sandbox", "method": "card", "return_url": None})
+            payment = self._once("pay", path, PAY)
             if payment is not None:
                 self.pay_pages.append(payment["action"]["url"])
         else:
@@ -113,14 +146,14 @@ class Shopper(FastHttpUser):
         else:
             self.list_orders()
 
-    def _cart(self) -> Cart:
-        return random.choice(stage.two_line)
+    def _post(self, name: str, path: str, body: str, **headers: str) -> Any:
+        return self.client.post(path, data=body, headers=self.login | headers, name=name)
 
-    def _call(self, name: str, path: str, body: dict[str, Any], *, login: bool = True) -> Any:
-        """The decoded answer, or None: then Locust has counted a failure."""
-        headers = {"Idempotency-Key": uuid.uuid4().hex} | (self.login if login else {})
-        answer = self.client.post(path, json=body, headers=headers, name=name)
-        return answer.json() if answer.ok else None
+    def _once(self, name: str, path: str, body: str) -> Any:
+        """The decoded answer of a call with a key, or None: then Locust has counted a failure."""
+        key = f"{run_name}-{next(numbers)}"
+        answer = self._post(name, path, body, **{"Idempotency-Key": key})
+        return msgspec.json.decode(answer.content) if answer.ok else None
 
     def _press_pay(self, url: str) -> None:
         """On the provider's own page; its answer is a redirect to the same page."""

@@ -22,6 +22,8 @@ CONNECT_TIMEOUT_S = 1.0
 CALL_TIMEOUT_S = 5.0
 # Enough for a rush of buyers who all pay at once; more would only queue at the provider.
 CONNECTIONS_MAX = 100
+# Kept open between calls. The client asks the system about each of them before every call.
+CONNECTIONS_IDLE_MAX = 10
 
 
 @functools.cache
@@ -82,7 +84,9 @@ class SandboxProvider:
             base_url=base_url,
             headers={"X-API-Key": api_key},
             timeout=httpx.Timeout(CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_IDLE_MAX
+            ),
             verify=_certificates(),
             trust_env=False,  # a proxy of the operator's shell is not meant for money
         )
