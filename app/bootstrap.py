@@ -19,6 +19,7 @@ from app.balances.purses import Purses
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
+from app.events_in.intake import Intake
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -63,6 +64,7 @@ class Services:
     placing: Placing
     hints: Hints
     channels: Channels
+    intake: Intake
 
 
 class Stoppable(Protocol):
@@ -108,6 +110,7 @@ async def open_services(
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
+        intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
         yield Services(
             settings=settings,
             clock=clock,
@@ -130,6 +133,7 @@ async def open_services(
             placing=placing,
             hints=hints,
             channels=channels,
+            intake=intake,
         )
 
 

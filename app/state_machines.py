@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.campaigns.state import CAMPAIGN_TRANSITIONS, CampaignStatus
+from app.coupons.state import COUPON_TRANSITIONS, CouponStatus
 from app.lib.sql import ROOT
 from app.orders.state import TRANSITIONS as ORDER_TRANSITIONS
 from app.orders.state import OrderStatus
@@ -79,6 +80,14 @@ MACHINES = [
         "over, or it was withdrawn.",
         CampaignStatus.DRAFT,
         CAMPAIGN_TRANSITIONS,
+    ),
+    Machine(
+        "Coupon",
+        "coupon",
+        "Locked by an unpaid order, used by a paid one. It comes back from a canceled order, and from a "
+        "refunded one where its template says so; after its time it has expired.",
+        CouponStatus.AVAILABLE,
+        COUPON_TRANSITIONS,
     ),
     Machine(
         "Red packet",

@@ -17,6 +17,7 @@ import structlog
 from app.bootstrap import Services
 from app.campaigns.end import end_due
 from app.campaigns.publish import publish_due
+from app.coupons.expire import expire_coupons
 from app.events_in.apply import apply_waiting_events
 from app.events_out import relay
 from app.flash_sales.end import end_due_flash_sales
@@ -37,6 +38,8 @@ Verb = Callable[[Services, datetime, int], Awaitable[int]]
 PERIOD_S = 1.0
 # About 20 ms of one transaction: long enough to be worth it, short enough to hold nobody up.
 BATCH_MAX = 200
+# One column of narrow rows, and a whole template's coupons end at one moment: about 20 ms, too.
+COUPONS_BATCH_MAX = 1_000
 # Verbs that ask a provider over HTTP for each row: so many at once.
 ASKING_BATCH_MAX = 50
 # A reservation without a process is overdue after 15 s, and back on sale at most this much later.
@@ -80,6 +83,7 @@ SWEEPS = [
     Sweep("end_flash_sales", end_flash_sales),
     Sweep("publish_campaigns", publish_due),
     Sweep("end_campaigns", end_due),
+    Sweep("expire_coupons", expire_coupons, COUPONS_BATCH_MAX),
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
     Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),

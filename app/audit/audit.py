@@ -12,15 +12,16 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from app.audit.rules import BALANCES, GATE_RULE, GATE_SECTION, RULES, WAITING
+from app.audit.rules import GATE_RULE, GATE_SECTION, RULES, WAITING
 from app.bootstrap import Services
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection
-from app.lib.sql import load
+from app.lib.sql import QUERIES, load
 from app.lib.valkey import GateDown
 from app.stock.reconcile import Drift, measure_drift
 
-sql = load("audit")
-balances_sql = load("audit_balances")
+FILES = [load(path.stem) for path in sorted(QUERIES.glob("audit*.sql"))]
+STATEMENTS = {name: text for file in FILES for name, text in file}
+DESCRIPTIONS = {name: file.describe(name) for file in FILES for name, _ in file}
 
 # "Taken up within seconds": a sweep a second, retries that back off, half a minute for a restarted server.
 GRACE_S = 30
@@ -58,7 +59,7 @@ async def audit(services: Services) -> list[Finding]:
 
 async def audit_ledger(connection: Connection, due_before: datetime) -> list[Finding]:
     """The rules that Postgres alone can check, inside the caller's transaction."""
-    await connection.execute(sql.no_time_limit)
+    await connection.execute(STATEMENTS["no_time_limit"])
     return [
         await _check(connection, section, rule, due_before)
         for section, rules in RULES.items()
@@ -68,10 +69,8 @@ async def audit_ledger(connection: Connection, due_before: datetime) -> list[Fin
 
 async def _check(connection: Connection, section: str, rule: str, due_before: datetime) -> Finding:
     arguments = [due_before] if rule.startswith(WAITING) else []
-    statements = balances_sql if section == BALANCES else sql
-    rows = await connection.fetch(getattr(statements, rule), *arguments, timeout=STATEMENT_TIMEOUT_S)
-    violations = [Violation(row["id"], row["why"]) for row in rows]
-    return Finding(section, rule, statements.describe(rule), violations)
+    rows = await connection.fetch(STATEMENTS[rule], *arguments, timeout=STATEMENT_TIMEOUT_S)
+    return Finding(section, rule, DESCRIPTIONS[rule], [Violation(row["id"], row["why"]) for row in rows])
 
 
 async def _check_gate(services: Services) -> Finding:

@@ -1,4 +1,4 @@
-"""The rules that must always hold, by the sections of the design; each is a statement of audit.sql.
+"""The rules that must always hold, by the sections of the design; each is a statement of audit*.sql.
 
 Those whose name begins with `waiting_` take the time before which nothing may be due any more.
 """
@@ -36,6 +36,9 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "coupons_granted",
         "rule_uses",
         "rule_uses_of_orders",
+        "coupons_of_buyers",
+        "codes_and_coupons",
+        "coupon_invites",
     ),
     BALANCES: (
         "balances_are_entries",
@@ -46,13 +49,14 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "red_packets_spent_once",
         "red_packets_hold",
     ),
-    "6 once": ("keys_and_orders", "unfinished_keys", "events_applied"),
+    "6 once": ("keys_and_orders", "keys_and_coupons", "unfinished_keys", "events_applied"),
     "7 waiting": (
         "waiting_orders",
         "waiting_payments",
         "waiting_refunds",
         "waiting_events",
         "waiting_flash_sales",
+        "waiting_coupons",
         "waiting_outbox",
     ),
 }

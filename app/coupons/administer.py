@@ -17,7 +17,7 @@ from app.catalog.read import read_shop
 from app.coupons.errors import TemplateNotFound
 from app.coupons.schemas import Code, Template
 from app.lib.auth import Caller
-from app.lib.errors import AppError, Conflict
+from app.lib.errors import AppError, Conflict, NotFound
 from app.lib.page import Page
 from app.lib.postgres import Connection, Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
@@ -39,7 +39,9 @@ REFUSALS = {
 async def put_template(
     pool: Pool, prices: PriceSnapshots, caller: Caller, template_id: str, document: CouponTemplateDocument
 ) -> Template:
-    """Raises Forbidden, NotFound (`shop_not_found`) and Conflict (`code_taken`, `below_granted`)."""
+    """Raises Forbidden, NotFound (`shop_not_found`, `inviter_template_not_found`) and Conflict (`code_taken`,
+    `below_granted`).
+    """
     caller.require_shop(document.shop_id or "")
     try:
         async with transaction(pool) as connection:
@@ -49,6 +51,7 @@ async def put_template(
             stored = await connection.fetchrow(sql.read_template, template_id)
             if stored is not None:
                 caller.require_shop(stored["shop_id"] or "")
+            await _check_inviter_template(connection, caller, template_id, document)
             if await _write(connection, template_id, document, version):
                 await publish_version(connection, "promotions", version)
             row = await connection.fetchrow(sql.read_template, template_id)
@@ -72,9 +75,25 @@ async def _write(
     )
     missing = (document.codes_count or 0) - await connection.fetchval(sql.count_codes, template_id)
     if missing > 0:
-        codes = [b32encode(token_bytes(CODE_BYTES)).decode() for _ in range(missing)]
+        codes = [new_code() for _ in range(missing)]
         await connection.execute(sql.add_codes, template_id, codes)
     return changed is not None
+
+
+def new_code() -> str:
+    return b32encode(token_bytes(CODE_BYTES)).decode()
+
+
+async def _check_inviter_template(
+    connection: Connection, caller: Caller, template_id: str, document: CouponTemplateDocument
+) -> None:
+    """What inviters get must exist, and be the caller's to give. Raises NotFound, Forbidden."""
+    if document.invite is None or document.invite.inviter_template_id == template_id:
+        return
+    row = await connection.fetchrow(sql.read_template, document.invite.inviter_template_id)
+    if row is None:
+        raise NotFound("the inviter's template is not known", code="inviter_template_not_found")
+    caller.require_shop(row["shop_id"] or "")
 
 
 async def read_template(pool: Pool, caller: Caller, template_id: str) -> Template:

@@ -1,6 +1,7 @@
 """The coupons that an order takes: one coupon, one order (app/checkout/claims.py).
 
-Locked with the order, used when it is paid, available again when it is canceled.
+Locked with the order, used when it is paid, available again when it is canceled; after a full refund only
+where its template says so. What comes back after its time has expired.
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ async def use(connection: Connection, order_ids: Sequence[int]) -> list[str]:
     return sorted({row["buyer_id"] for row in await connection.fetch(sql.use_coupons, order_ids)})
 
 
-async def give_back(connection: Connection, order_ids: Sequence[int]) -> list[str]:
+async def give_back(connection: Connection, order_ids: Sequence[int], now: datetime) -> list[str]:
     """These orders (roots) are canceled: their coupons can be used again. Leaves whose they are."""
-    return sorted({row["buyer_id"] for row in await connection.fetch(sql.return_coupons, order_ids)})
+    rows = await connection.fetch(sql.return_coupons, order_ids, now)
+    return sorted({row["buyer_id"] for row in rows})
+
+
+async def give_back_refunded(connection: Connection, order_id: int, now: datetime) -> list[str]:
+    """All of the order's money has gone back. Leaves whose coupons came back with it."""
+    rows = await connection.fetch(sql.return_refunded_coupons, order_id, now)
+    return sorted({row["buyer_id"] for row in rows})

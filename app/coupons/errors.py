@@ -20,6 +20,18 @@ class CodeUsed(Conflict):
     title = "This code has been redeemed already"
 
 
+class OwnInvitation(Conflict):
+    code = "own_invitation"
+    title = "Nobody can invite themselves"
+
+
+class AlreadyInvited(Conflict):
+    """By whomever: a buyer counts once for a template."""
+
+    code = "already_invited"
+    title = "This buyer has been invited already"
+
+
 class CouponsExhausted(Conflict):
     """All coupons of the template have been given out. Member: `left`."""
 

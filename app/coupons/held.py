@@ -98,7 +98,8 @@ class HeldCoupons:
                 BuyerCoupon(
                     str(row["coupon_id"]),
                     row["template_id"],
-                    row["status"],
+                    # that its time is over is seen from its end, whether or not the sweep has been there
+                    "available" if row["status"] == "expired" else row["status"],
                     milliseconds(row["valid_from"]),
                     milliseconds(row["valid_to"]),
                 )

@@ -9,24 +9,36 @@ from litestar.params import JSONBody
 
 from app.coupons.administer import list_codes, list_templates, put_template, read_template
 from app.coupons.errors import (
+    AlreadyInvited,
     ClaimNotOpen,
     CodeNotFound,
     CodeUsed,
     CouponsEnded,
     CouponsExhausted,
+    OwnInvitation,
     PerBuyerMaxReached,
     TemplateNotFound,
 )
-from app.coupons.give import grant, redeem
+from app.coupons.give import grant
+from app.coupons.invite import own_invitation
 from app.coupons.list_coupons import list_coupons
-from app.coupons.schemas import ClaimRequest, Code, Coupon, Grant, Granted, Redeem, Template
+from app.coupons.redeem import redeem
+from app.coupons.schemas import ClaimRequest, Code, Coupon, Grant, Granted, Invitation, Redeem, Template
 from app.coupons.take import claim
 from app.dependencies import Buyer, ServicesDependency, Staff
 from app.lib.answers import as_response
 from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, IdempotencyKey, Limit, NumberCursor, PathId, QueryId
+from app.lib.parameters import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    NumberCursor,
+    PathId,
+    QueryId,
+    RequiredQueryId,
+)
 from app.pricing.documents import CouponTemplateDocument
 
 # A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
@@ -36,7 +48,12 @@ COUPON_BYTES_MAX = 1 << 20
 @put(
     "/admin/coupon_templates/{template_id:str}",
     request_max_body_size=COUPON_BYTES_MAX,
-    problems=((NotFound, "shop_not_found"), (Conflict, "code_taken"), (Conflict, "below_granted")),
+    problems=(
+        (NotFound, "shop_not_found"),
+        (NotFound, "inviter_template_not_found"),
+        (Conflict, "code_taken"),
+        (Conflict, "below_granted"),
+    ),
 )
 async def replace_template(
     template_id: PathId, data: JSONBody[CouponTemplateDocument], services: ServicesDependency, staff: Staff
@@ -97,7 +114,23 @@ async def show_coupons(
     return await list_coupons(services.pool, buyer.sub, services.clock.now(), cursor, limit)
 
 
-ROUTES = [replace_template, show_template, show_templates, show_codes, grant_coupons, show_coupons]
+@get("/coupon/invite", problems=(TemplateNotFound,))
+async def show_invitation(
+    template_id: RequiredQueryId, services: ServicesDependency, buyer: Buyer
+) -> Invitation:
+    """The buyer's own code: who redeems it gets a coupon of the template, and so does who invited."""
+    return await own_invitation(services.pool, buyer.sub, template_id)
+
+
+ROUTES = [
+    replace_template,
+    show_template,
+    show_templates,
+    show_codes,
+    grant_coupons,
+    show_coupons,
+    show_invitation,
+]
 HOT_ROUTES: list[HotRoute[Any]] = [
     HotRoute(
         "/coupon/claim",
@@ -125,6 +158,8 @@ HOT_ROUTES: list[HotRoute[Any]] = [
         problems=(
             CodeNotFound,
             CodeUsed,
+            OwnInvitation,
+            AlreadyInvited,
             CouponsEnded,
             CouponsExhausted,
             PerBuyerMaxReached,

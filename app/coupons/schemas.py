@@ -53,6 +53,15 @@ class ClaimRequest(Struct, frozen=True, forbid_unknown_fields=True):
     template_id: Id
 
 
+class Invitation(Struct, frozen=True):
+    """A buyer's own code of a template, how many came by it, and how many coupons that brought the buyer."""
+
+    template_id: str
+    code: str
+    invited_count: int
+    rewarded_count: int
+
+
 class Coupon(Struct, frozen=True):
     """A buyer's coupon. `status` is available, locked, used or expired."""
 

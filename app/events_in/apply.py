@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from app.bootstrap import Services
+from app.events_in.intake import report_of
 from app.events_in.schemas import PaymentFailed, PaymentNotified, RefundNotified
 from app.lib.metrics import INBOUND_EVENTS
 from app.lib.postgres import TRANSIENT_ERRORS, Connection, transaction
@@ -40,15 +41,7 @@ APPLIED = ("APPLIED", None)
 async def _payment_notified(
     services: Services, connection: Connection, data: dict[str, Any], aftermath: Aftermath
 ) -> tuple[str, str | None]:
-    event = msgspec.convert(data, PaymentNotified)
-    report = Report(
-        int(event.payment_id),
-        event.status,
-        event.amount_minor,
-        event.currency,
-        event.psp_reference,
-        channel=event.channel,
-    )
+    report = report_of(msgspec.convert(data, PaymentNotified))
     return _explain(await apply_report(services, connection, report, aftermath))
 
 

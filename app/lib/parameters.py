@@ -12,6 +12,7 @@ from app.lib.page import PAGE_LIMIT_MAX
 
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 PathNumber = Annotated[str, PathParameter(pattern=NUMBER)]
+RequiredQueryId = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
 Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]

@@ -52,7 +52,7 @@ async def release_orders(
     moved = await move_orders(connection, order_ids, OrderStatus.CANCELED, now=now, reason=reason)
     roots = [row["order_id"] for row in moved if row["parent_id"] is None]
     await connection.execute(sql.close_pay_orders, roots, pay_order_sources(PayOrderStatus.CLOSED))
-    coupon_buyer_ids = await coupons.give_back(connection, roots)
+    coupon_buyer_ids = await coupons.give_back(connection, roots, now)
     await give_balances_back(connection, roots, now)
     limits = await purchase_limits.give_back(connection, order_ids)
     await rule_uses.give_back(connection, roots)

@@ -14,6 +14,8 @@ from app.stock.scripts import PoolFact
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
+    from app.coupons.held import HeldCoupons
+    from app.stock.gate import Gate
 
 
 class Aftermath(msgspec.Struct):
@@ -24,9 +26,13 @@ class Aftermath(msgspec.Struct):
 
 async def follow_up(services: Services, aftermath: Aftermath) -> None:
     """After the commit."""
-    if aftermath.pools:
-        await services.gate.settle_pools(aftermath.pools)
-    if aftermath.coupon_buyer_ids:
-        await services.coupons.forget(aftermath.coupon_buyer_ids)
+    await tell_gate_and_caches(services.gate, services.coupons, aftermath)
     for refund_id in aftermath.refund_ids:
         await services.jobs.send("send_refund", refund_id, job_id=f"send_refund:{refund_id}")
+
+
+async def tell_gate_and_caches(gate: Gate, coupons: HeldCoupons, aftermath: Aftermath) -> None:
+    if aftermath.pools:
+        await gate.settle_pools(aftermath.pools)
+    if aftermath.coupon_buyer_ids:
+        await coupons.forget(aftermath.coupon_buyer_ids)

@@ -1,8 +1,9 @@
 """Applies what a channel reported about an attempt: the order is paid, or the money goes back.
 
 Enters: a report, inside the caller's transaction. Leaves: the decision; the attempt, what is due, the order,
-its stock and coupons, the double entries and the outbox moved on together. Must hold: rows are locked in the
-global order (orders, coupons, stock; each by id); the same report twice changes nothing.
+its stock and coupons, the double entries and the outbox moved on together. What is usual is done as for many
+reports (together.py), the rest here. Must hold: rows are locked in the global order (orders, coupons, stock;
+each by id); the same report twice changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
-import structlog
 
 from app.bootstrap import Services
 from app.lib.postgres import Connection
@@ -19,15 +19,12 @@ from app.lib.sql import load
 from app.payments import ledger
 from app.payments.accept import accept_orders
 from app.payments.aftermath import Aftermath
-from app.payments.report import Decision, Facts, Report, decide
+from app.payments.report import Decision, Report
 from app.payments.state import PaymentStatus, PayOrderStatus, sources
+from app.payments.together import carry_out_together, judge_together, note, sale
 from app.refunds.give_back import give_back
 
-log = structlog.get_logger()
 sql = load("payments")
-
-# The first question about an authorized attempt whose capture was not reported; then the wait doubles.
-AUTHORIZED_POLL_S = 10
 
 
 class PaymentNotVisible(Exception):
@@ -54,43 +51,23 @@ async def apply_report(
     services: Services, connection: Connection, report: Report, aftermath: Aftermath
 ) -> Decision:
     """Raises PaymentNotVisible."""
-    known = await connection.fetchrow(sql.read_payment, report.payment_id)
-    if known is None:
+    (judged,) = await judge_together(connection, services.channels, [report])
+    if judged is None:
         raise PaymentNotVisible(report.payment_id)
-    orders = await connection.fetch(sql.lock_orders, known["order_id"])
-    due = await connection.fetchrow(sql.lock_pay_order, known["order_id"])
-    payment = await connection.fetchrow(sql.lock_payment, report.payment_id)
-    assert due is not None, "an attempt belongs to an order with something due"
-    assert payment is not None, "attempts are never deleted"
-    root = next(order for order in orders if order["order_id"] == payment["order_id"])
-    facts = Facts(
-        channel=payment["channel"],
-        payment_status=PaymentStatus(payment["status"]),
-        amount_minor=payment["amount_minor"],
-        currency=payment["currency"],
-        pay_status=PayOrderStatus(due["status"]),
-        counted_id=due["payment_id"],
-        order_status=root["status"],
-        manual_capture=services.channels.named(payment["channel"]).manual_capture,
-    )
-    decision = decide(report, facts)
-    case = Case(services, connection, report, payment, services.clock.now(), aftermath)
-    await _carry_out(case, decision)
-    if decision is not Decision.NOTHING:
-        log.info(
-            "payment_reported",
-            payment_id=report.payment_id,
-            order_id=case.order_id,
-            status=report.status,
-            decision=decision.name,
-        )
-    return decision
+    now = services.clock.now()
+    if judged.is_usual:
+        await carry_out_together(connection, services.settings, [judged], now, aftermath)
+    else:
+        case = Case(services, connection, report, judged.payment, now, aftermath)
+        await _carry_out(case, judged.decision)
+        note(judged)
+    return judged.decision
 
 
 async def _carry_out(case: Case, decision: Decision) -> None:
     settings, now = case.services.settings, case.now
     match decision:
-        case Decision.NOTHING | Decision.REJECT:
+        case Decision.REJECT:
             return
         case Decision.FAIL:
             await _move(case, PaymentStatus.FAILED)
@@ -101,11 +78,6 @@ async def _carry_out(case: Case, decision: Decision) -> None:
             await _move_due(case, PayOrderStatus.UNPAID)
             # The buyer gets as long as for a new order to pay another way.
             await _close_not_before(case, now + timedelta(seconds=settings.pay_timeout_s))
-        case Decision.AUTHORIZE:
-            soon = now + timedelta(seconds=AUTHORIZED_POLL_S)
-            await _move(case, PaymentStatus.AUTHORIZED, poll_at=soon)
-            await _move_due(case, PayOrderStatus.AUTHORIZED)
-            await _close_not_before(case, now + timedelta(seconds=settings.pay_timeout_authorized_s))
         case Decision.AUTHORIZE_SPARE:  # asked about at once: the poll gives it up at the channel
             await _move(case, PaymentStatus.AUTHORIZED, poll_at=now)
         case Decision.AUTHORIZE_ACCEPT | Decision.PAY:
@@ -135,7 +107,7 @@ async def _accept(case: Case, decision: Decision) -> None:
     if decision is Decision.PAY:
         await _move(case, PaymentStatus.CAPTURED)
         await _move_due(case, PayOrderStatus.PAID)
-        await _post_sale(case)
+        await ledger.post_all(case.connection, [sale(case.payment)])
     else:  # asked about at once: the poll captures it
         await _move(case, PaymentStatus.AUTHORIZED, poll_at=case.now)
         await _move_due(case, PayOrderStatus.AUTHORIZED)
@@ -149,14 +121,6 @@ async def _return(case: Case, cause: str) -> None:
     await _move(case, PaymentStatus.CAPTURED)
     await _post_capture(case, {ledger.UNALLOCATED: -case.payment["amount_minor"]})
     case.aftermath.refund_ids.append(await give_back(case.services, case.connection, case.payment, cause))
-
-
-async def _post_sale(case: Case) -> None:
-    shares: dict[str, int] = {}
-    for row in await case.connection.fetch(sql.read_shares, case.order_id):
-        account = ledger.shop_account(row["shop_id"])
-        shares[account] = shares.get(account, 0) - row["payable_minor"]
-    await _post_capture(case, shares)
 
 
 async def _post_capture(case: Case, shares: dict[str, int]) -> None:

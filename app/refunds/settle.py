@@ -1,7 +1,8 @@
 """Ends a refund: the channel says that the money has gone back, or that it could not.
 
 Enters: the outcome (from an event or from asking), inside the caller's transaction. Leaves: the refund, what
-was paid, the double entries, the order (closed once all of it has gone back before shipment) and its stock.
+was paid, the double entries, the order (closed once all of it has gone back before shipment), its stock and
+the coupons that come back.
 Must hold: the same outcome twice, late or for an earlier reference changes nothing.
 """
 
@@ -16,12 +17,14 @@ import msgspec
 import structlog
 
 from app.bootstrap import Services
+from app.coupons import claim as coupons
 from app.lib import outbox
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
 from app.payments.aftermath import Aftermath
+from app.payments.state import PayOrderStatus
 from app.refunds.state import RefundStatus, sources
 from app.stock.scripts import PoolFact
 
@@ -113,7 +116,10 @@ async def _succeed(
     await _move(connection, refund, RefundStatus.SUCCEEDED, outcome, now, None)
     events = [_event(refund)]
     if refund["cause"] not in UNCOUNTED:
-        await connection.execute(sql.settle_pay_order, refund["order_id"], refund["amount_minor"])
+        order_id = refund["order_id"]
+        status = await connection.fetchval(sql.settle_pay_order, order_id, refund["amount_minor"])
+        if status == PayOrderStatus.REFUNDED:
+            aftermath.coupon_buyer_ids += await coupons.give_back_refunded(connection, order_id, now)
         events += await _close_and_return(connection, refund, orders, now, aftermath)
     await _post(connection, refund)
     await outbox.append(connection, events)

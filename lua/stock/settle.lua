@@ -29,10 +29,14 @@ end
 land(placed, false)
 land(refused, true)
 
+-- A pool that is told and has units landing, as nearly all after a commit, is read once and written once.
 for i = 1, #facts, 2 do
   local key, free, version = KEYS[(i + 3) / 2], facts[i], facts[i + 1]
-  local known = redis.call('HGET', key, 'version')
-  if not known or tonumber(known) < version then redis.call('HSET', key, 'free', free, 'version', version) end
+  local known = redis.call('HMGET', key, 'version', 'flight')
+  if not known[1] or tonumber(known[1]) < version then
+    redis.call('HSET', key, 'free', free, 'version', version, 'flight', (known[2] or 0) - (landed[key] or 0))
+    landed[key] = nil
+  end
 end
 for key, units in pairs(landed) do redis.call('HINCRBY', key, 'flight', -units) end
 return settled

@@ -222,36 +222,6 @@ WHERE c.parent_id IS NOT NULL
       <> CASE WHEN c.status IN ('NOT_PAID', 'CANCELED') THEN c.status ELSE 'INVALID' END
 LIMIT 1000;
 
--- name: coupons_and_orders
--- A coupon is locked by an unpaid order, used by a paid one, and otherwise free.
-SELECT c.coupon_id::text AS id,
-       format('%s, its order %s is %s', c.status, c.order_id, coalesce(o.status, 'missing')) AS why
-FROM coupon AS c LEFT JOIN orders AS o ON o.order_id = c.order_id
-WHERE c.order_id IS NOT NULL
-  AND (o.order_id IS NULL OR o.parent_id IS NOT NULL OR o.buyer_id <> c.buyer_id
-       OR c.status <> CASE WHEN o.status = 'NOT_PAID' THEN 'locked'
-                           WHEN o.status = 'CANCELED' THEN 'available' ELSE 'used' END)
-LIMIT 1000;
-
--- name: coupons_spent_once
--- A coupon lowers the price of one live order, the one that holds it.
-SELECT s.rule_id AS id,
-       format('lowers order %s, held by %s', s.root_id, coalesce(c.order_id::text, 'none')) AS why
-FROM (SELECT DISTINCT d ->> 'rule_id' AS rule_id, coalesce(o.parent_id, o.order_id) AS root_id
-      FROM order_line AS l JOIN orders AS o USING (order_id), jsonb_array_elements(l.discounts) AS d
-      WHERE l.coupon_discount_minor > 0 AND d ->> 'kind' = 'coupon' AND o.status <> 'CANCELED') AS s
-LEFT JOIN coupon AS c ON c.coupon_id::text = s.rule_id
-WHERE c.order_id IS DISTINCT FROM s.root_id
-LIMIT 1000;
-
--- name: coupons_granted
--- No template has given out more coupons than it has.
-SELECT t.template_id AS id, format('given %s of %s', count(c.coupon_id), t.quantity_total) AS why
-FROM coupon_template AS t JOIN coupon AS c USING (template_id)
-WHERE t.quantity_total IS NOT NULL
-GROUP BY t.template_id HAVING count(c.coupon_id) > t.quantity_total
-LIMIT 1000;
-
 -- name: rule_uses
 -- What has been taken of a limited rule is what its orders have taken.
 SELECT format('%s %s %s %s', kind, rule_id, measure, whose) AS id,

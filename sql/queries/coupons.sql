@@ -50,6 +50,33 @@ SELECT template_id, coupon_id FROM coupon_code WHERE code = $1 FOR UPDATE;
 -- A one-time code became this coupon.
 UPDATE coupon_code SET coupon_id = $2 WHERE code = $1;
 
+-- name: read_invitation
+-- A buyer's own code of a template, and what came of it.
+SELECT code, (SELECT count(*) FROM coupon_invite AS i
+              WHERE (i.template_id, i.inviter_id) = (c.template_id, c.buyer_id)) AS invited_count,
+    (SELECT count(inviter_coupon_id) FROM coupon_invite AS i
+     WHERE (i.template_id, i.inviter_id) = (c.template_id, c.buyer_id)) AS rewarded_count
+FROM coupon_invite_code AS c WHERE template_id = $1 AND buyer_id = $2;
+
+-- name: add_invite_code!
+-- A buyer's own code, once a template.
+INSERT INTO coupon_invite_code (code, template_id, buyer_id) VALUES ($1, $2, $3)
+ON CONFLICT (template_id, buyer_id) DO NOTHING;
+
+-- name: read_invite_code
+-- Whose code it is, and what it invites to.
+SELECT template_id, c.buyer_id, document FROM coupon_invite_code AS c JOIN coupon_template USING (template_id)
+WHERE c.code = $1;
+
+-- name: is_invited
+-- Whether a buyer came by somebody's code before.
+SELECT EXISTS (SELECT FROM coupon_invite WHERE template_id = $1 AND buyer_id = $2);
+
+-- name: add_invite!
+-- A buyer came by a code, with the coupons that both got.
+INSERT INTO coupon_invite (template_id, buyer_id, inviter_id, coupon_id, inviter_coupon_id)
+VALUES ($1, $2, $3, $4, $5);
+
 -- name: lock_templates
 -- Templates whose coupons are being given out: a count is one row, so givers wait for each other.
 SELECT template_id, shop_id, document, granted_count FROM coupon_template
@@ -112,8 +139,23 @@ WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = ANY($1::bigint
 RETURNING buyer_id;
 
 -- name: return_coupons<!
--- The orders' coupons can be used again.
-UPDATE coupon SET status = 'available', order_id = NULL
+-- What unpaid orders held can be used again; where its time is over meanwhile, it has expired.
+UPDATE coupon SET status = CASE WHEN valid_to > $2 THEN 'available' ELSE 'expired' END, order_id = NULL
 WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE order_id = ANY($1::bigint[]) AND status = 'locked'
                     ORDER BY coupon_id FOR UPDATE)
+RETURNING buyer_id;
+
+-- name: return_refunded_coupons<!
+-- The same for a paid order, for the coupons whose template wants them back after a refund.
+UPDATE coupon SET status = CASE WHEN valid_to > $2 THEN 'available' ELSE 'expired' END, order_id = NULL
+WHERE coupon_id IN (SELECT coupon_id FROM coupon JOIN coupon_template USING (template_id)
+                    WHERE order_id = $1 AND status = 'used' AND document ->> 'return_on' = 'refund'
+                    ORDER BY coupon_id FOR UPDATE OF coupon)
+RETURNING buyer_id;
+
+-- name: expire_coupons<!
+-- Coupons whose time is over, the longest over first.
+UPDATE coupon SET status = 'expired'
+WHERE coupon_id IN (SELECT coupon_id FROM coupon WHERE status = 'available' AND valid_to <= $1
+                    ORDER BY valid_to LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING buyer_id;

@@ -5,6 +5,17 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (source, event_id) DO NOTHING
 RETURNING event_id;
 
+-- name: store_applied<!
+-- Keep events of source $1 that are applied in this transaction, each once; $2 is a JSON array of them. Leaves
+-- those that were not known before.
+INSERT INTO inbound_event (source, event_id, type, occurred_at, received_at, body, status, note, tries)
+SELECT $1, event_id, type, occurred_at, received_at, body, 'APPLIED', note, 1
+FROM json_to_recordset($2::json) AS e (event_id text, type text, occurred_at timestamptz,
+    received_at timestamptz, body jsonb, note text)
+ORDER BY event_id
+ON CONFLICT (source, event_id) DO NOTHING
+RETURNING event_id;
+
 -- name: read_status
 -- What became of an event.
 SELECT status FROM inbound_event WHERE source = $1 AND event_id = $2;

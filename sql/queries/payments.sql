@@ -9,11 +9,6 @@ ORDER BY order_id FOR UPDATE;
 SELECT order_id, status, currency, amount_minor, captured_minor, refunding_minor, refunded_minor, payment_id
 FROM pay_order WHERE order_id = $1 AND due_number = 1 FOR UPDATE;
 
--- name: lock_payment
--- Lock one attempt; after its orders.
-SELECT payment_id, order_id, buyer_id, channel, status, currency, amount_minor, psp_reference
-FROM payment_order WHERE payment_id = $1 FOR UPDATE;
-
 -- name: read_payment
 -- One attempt.
 SELECT payment_id, order_id, buyer_id, channel, method, status, currency, amount_minor, return_url,
@@ -79,6 +74,61 @@ SET status = $2, psp_reference = coalesce($4, psp_reference), failure_reason = $
 WHERE payment_id = $1 AND status = ANY($3::text[])
 RETURNING payment_id;
 
+-- name: lock_reported
+-- Lock what reports about the attempts $1 are about: orders with their children, what is due, the attempts;
+-- each by id. Each attempt that is there, with the shares of the order's shops, and whether all of the order's
+-- goods are reserved.
+WITH family AS MATERIALIZED (
+    SELECT order_id, parent_id, shop_id, status, payable_minor FROM orders
+    WHERE order_id = ANY(ARRAY(SELECT order_id FROM payment_order WHERE payment_id = ANY($1::bigint[])))
+       OR parent_id = ANY(ARRAY(SELECT order_id FROM payment_order WHERE payment_id = ANY($1::bigint[])))
+    ORDER BY order_id FOR UPDATE
+), due AS MATERIALIZED (
+    SELECT order_id, status, payment_id FROM pay_order
+    WHERE order_id = ANY(ARRAY(SELECT order_id FROM family)) AND due_number = 1
+    ORDER BY order_id FOR UPDATE
+), attempt AS MATERIALIZED (
+    SELECT payment_id, order_id, buyer_id, channel, status, currency, amount_minor FROM payment_order
+    WHERE payment_id = ANY($1::bigint[]) AND (SELECT count(*) FROM due) >= 0
+    ORDER BY payment_id FOR UPDATE
+)
+SELECT a.*, d.status AS pay_status, d.payment_id AS counted_id, root.status AS order_status, s.*
+FROM attempt AS a JOIN due AS d USING (order_id) JOIN family AS root USING (order_id)
+CROSS JOIN LATERAL (
+    SELECT array_agg(shop_id ORDER BY order_id) AS shop_ids,
+           array_agg(payable_minor ORDER BY order_id) AS shares_minor,
+           NOT EXISTS (SELECT FROM order_line AS l
+                       WHERE l.order_id = ANY(array_agg(f.order_id)) AND l.reserve_on <> 'place') AS is_reserved
+    FROM family AS f WHERE (f.order_id = a.order_id OR f.parent_id = a.order_id) AND shop_id IS NOT NULL) AS s;
+
+-- name: move_reported<!
+-- Locked attempts move on, and with them what is due and until when the order waits; $1 is a JSON array of Move.
+-- The other attempts of an order that is paid are not wanted any more: their channels are asked about them now,
+-- at $2. Leaves how many attempts and how many dues have moved.
+WITH told AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($1::json) AS t (payment_id bigint, order_id bigint, was text, status text,
+        due_was text, due_status text, psp_reference text, poll_at timestamptz, pay_deadline timestamptz)
+), moved AS (
+    UPDATE payment_order AS p
+    SET status = t.status, psp_reference = coalesce(t.psp_reference, p.psp_reference), failure_reason = NULL,
+        updated_at = $2, poll_at = t.poll_at, poll_count = 0
+    FROM told AS t WHERE p.payment_id = t.payment_id AND p.status = t.was RETURNING p.payment_id
+), due AS (
+    UPDATE pay_order AS d
+    SET status = t.due_status, payment_id = t.payment_id,
+        captured_minor = CASE t.due_status WHEN 'PAID' THEN d.amount_minor ELSE 0 END
+    FROM told AS t WHERE d.order_id = t.order_id AND d.due_number = 1 AND d.status = t.due_was
+    RETURNING d.order_id
+), waiting AS (
+    UPDATE orders AS o SET pay_deadline = t.pay_deadline
+    FROM told AS t WHERE o.order_id = t.order_id AND t.pay_deadline IS NOT NULL AND o.status = 'NOT_PAID'
+), unwanted AS (
+    UPDATE payment_order AS p SET poll_at = $2, poll_count = 0
+    FROM told AS t WHERE p.order_id = t.order_id AND p.payment_id <> t.payment_id AND t.due_status = 'PAID'
+      AND p.status IN ('CREATED', 'PENDING', 'AUTHORIZED', 'FAILED')
+)
+SELECT (SELECT count(*) FROM moved) AS attempts, (SELECT count(*) FROM due) AS dues;
+
 -- name: move_pay_order<!
 -- Move what is due on; no row when it is not in one of the states $3.
 UPDATE pay_order
@@ -122,16 +172,10 @@ WITH line AS (
 SELECT DISTINCT o.shop_id, c.pool_id, c.free, c.version
 FROM changed c JOIN line USING (pool_id) JOIN orders o USING (order_id) WHERE c.was_free;
 
--- name: read_shares
--- Which shop gets how much of an order: of its children, or itself.
-SELECT shop_id, payable_minor FROM orders
-WHERE (order_id = $1 OR parent_id = $1) AND shop_id IS NOT NULL ORDER BY order_id;
-
 -- name: post_entries!
--- One posting; posted once, however often it is told.
-INSERT INTO ledger_entry (posting_kind, posting_id, account, currency, amount_minor, order_id)
-SELECT $1, $2, account, $3, amount_minor, $4
-FROM unnest($5::text[], $6::bigint[]) AS entry (account, amount_minor);
+-- Postings, an entry a row; each posted once, however often it is told.
+INSERT INTO ledger_entry (posting_kind, posting_id, currency, order_id, account, amount_minor)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[]);
 
 -- name: clear_cart!
 -- The order's SKUs leave the buyer's cart.

@@ -93,12 +93,13 @@ SET status = $2, psp_reference = coalesce($4, psp_reference), failure_reason = $
 WHERE refund_id = $1 AND status = ANY($3::text[])
 RETURNING refund_id;
 
--- name: settle_pay_order!
+-- name: settle_pay_order<!
 -- It has gone back.
 UPDATE pay_order
 SET refunding_minor = refunding_minor - $2, refunded_minor = refunded_minor + $2,
     status = CASE WHEN refunded_minor + $2 = amount_minor THEN 'REFUNDED' ELSE 'PART_REFUNDED' END
-WHERE order_id = $1 AND due_number = 1;
+WHERE order_id = $1 AND due_number = 1
+RETURNING status;
 
 -- name: read_refunded_shares
 -- Which shop gives how much of a refund.

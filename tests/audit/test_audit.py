@@ -79,11 +79,19 @@ BREAKS = {
         "{unpaid}",
     ),
     "parents_and_children": ("UPDATE orders SET status = 'CANCELED' WHERE order_id = {child}", "{child}"),
-    "coupons_and_orders": ("UPDATE coupon SET status = 'used'", "{coupon}"),
+    "coupons_and_orders": ("UPDATE coupon SET status = 'used' WHERE order_id IS NOT NULL", "{coupon}"),
     "coupons_spent_once": ("UPDATE coupon SET status = 'available', order_id = NULL", "{coupon}"),
-    "coupons_granted": ("UPDATE coupon_template SET quantity_total = 0, granted_count = 0", "t-{coupon}"),
     "rule_uses": ("UPDATE rule_use SET taken = taken + 1", "coupon t-{coupon} budget CNY"),
     "rule_uses_of_orders": ("UPDATE order_rule_use SET taken = 1", "{unpaid} t-{coupon} budget"),
+    "coupons_granted": ("UPDATE coupon_template SET granted_count = granted_count + 1", "t-{coupon}"),
+    "coupons_of_buyers": ("UPDATE coupon_claim SET quantity = quantity + 1", "t-{coupon} 42"),
+    "codes_and_coupons": ("INSERT INTO coupon_code VALUES ('CARD', 't-{coupon}', {invited})", "CARD"),
+    "coupon_invites": ("UPDATE coupon_invite SET coupon_id = {coupon}", "t-{invited} 43"),
+    "keys_and_coupons": (
+        "INSERT INTO idempotency VALUES ('\\x00', 'coupon/claim', '42', '', 200,"
+        " convert_to('{{\"coupon_id\": \"{invited}\"}}', 'UTF8'))",
+        "00",
+    ),
     "keys_and_orders": ('UPDATE idempotency SET response = \'{{"order_id": "1"}}\'', "{key}"),
     "unfinished_keys": ("UPDATE idempotency SET status = 0", "{key}"),
     "events_applied": ("UPDATE payment_order SET status = 'PENDING', poll_at = now()", "sandbox e-1"),
@@ -97,6 +105,10 @@ BREAKS = {
     "waiting_flash_sales": (
         "UPDATE flash_sale SET starts_at = now() - interval '1 hour', ends_at = now() - interval '1 minute'",
         "noon",
+    ),
+    "waiting_coupons": (
+        "UPDATE coupon SET valid_from = now() - interval '1 day', valid_to = now() - interval '1 minute'",
+        "{invited}",
     ),
     "waiting_outbox": ("UPDATE outbox SET created_at = now() - interval '1 minute'", "{event}"),
 }
@@ -120,6 +132,8 @@ async def fill(services: Services) -> dict[str, object]:
     made["refund"] = await refund_part(services, paid)
     made["sale_order"] = await place(services, ("a", 2), activity_id="noon")
     await cancel(services, "42", str(await place(services, ("b", 1))))
+    invited = made["invited"] = await give_coupon(services, "43")
+    await pool.execute("INSERT INTO coupon_invite VALUES ($1, '43', '42', $2)", f"t-{invited}", invited)
     digest = key_digest("checkout/entries", "42", "k")
     await pool.execute(
         "INSERT INTO idempotency VALUES ($1, 'checkout/entries', '42', $1, 201, $2)",

@@ -47,7 +47,7 @@ async def test_more_than_is_free_is_sold_out_and_reserves_nothing_of_the_order(
     scarce = await put_sku(services.pool, "1002", on_hand=1)
     reply = await gate.reserve(reservation(Want(plenty, "1001", 1), Want(scarce, "1002", 2)))
     assert reply == GateReply(Verdict.GONE, [Want(scarce, "1002", 2)])
-    assert await pool_state(services, plenty) == {"free": 9, "version": 1}
+    assert await pool_state(services, plenty) == {"free": 9, "version": 1, "flight": 0}
 
 
 async def test_the_same_key_twice_reserves_once(gate: Gate, services: Services) -> None:

@@ -1,0 +1,197 @@
+"""The worked examples of docs/pricing.md: carts, rules and what each line then pays.
+
+The test prices each one, and compares the table in the document with the one made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from app.lib.money import decimals_of
+
+Document = dict[str, Any]
+
+
+class Example(NamedTuple):
+    """`cart`: SKU → (quantity, unit price, list price) in minor units; `pays`: SKU → payable of its line."""
+
+    name: str
+    cart: Mapping[str, tuple[int, int, int]]
+    rules: list[Document]
+    pays: Mapping[str, int]
+    currency: str = "CNY"
+    # in the order of the cart's `coupon_ids`; documents of templates
+    coupons: Sequence[Document] = ()
+    # codes of what was asked for, or nearly applied, and did not
+    rejected: Sequence[str] = ()
+
+
+def one(price_minor: int, quantity: int = 1, list_price_minor: int | None = None) -> tuple[int, int, int]:
+    return quantity, price_minor, list_price_minor or price_minor
+
+
+def percent(bp: int) -> Document:
+    return {"kind": "percent_off", "percent_bp": bp}
+
+
+def off(amount_minor: int, per: str = "order") -> Document:
+    return {"kind": "amount_off", "amount_minor": amount_minor, "per": per}
+
+
+def rule(effect: Document, lane: str = "shop", **fields: Any) -> Document:
+    return {"lane": lane, "effect": effect, **fields}
+
+
+def coupon(effect: Document, **fields: Any) -> Document:
+    return {"effect": effect, **fields}
+
+
+def steps(*tiers: tuple[int, int], repeat: bool = False) -> Document:
+    """(from amount, amount off) each."""
+    return {"kind": "tiers", "repeat": repeat,
+            "tiers": [{"min_amount_minor": at, "amount_off_minor": less} for at, less in tiers]}  # fmt: skip
+
+
+FROM_200 = {"condition": {"min_amount_minor": 20_000}}
+
+EXAMPLES = [
+    Example("15 % off one line", {"a": one(9_999)}, [rule(percent(1_500))], {"a": 8_499}),
+    Example("Spend 200 save 30 (满减), split by what each line costs", {"a": one(15_000), "b": one(5_000)},
+            [rule(off(3_000), **FROM_200)], {"a": 12_750, "b": 4_250}),
+    Example("One cent below the threshold", {"a": one(19_999)}, [rule(off(3_000), **FROM_200)],
+            {"a": 19_999}, rejected=["minimum_not_met"]),
+    Example("Every full 100 saves 10 (每满减)", {"a": one(35_000)},
+            [rule(steps((10_000, 1_000), repeat=True))], {"a": 32_000}),
+    Example("100 saves 10, 300 saves 50 (阶梯满减): the highest step reached", {"a": one(35_000)},
+            [rule(steps((10_000, 1_000), (30_000, 5_000)))], {"a": 30_000}),
+    Example("5 off each unit, of three units at most", {"a": one(2_000, 5)},
+            [rule(off(500, "unit"), limits={"max_quantity": 3})], {"a": 8_500}),
+    Example("20 % off, but no more than 15", {"a": one(10_000)},
+            [rule(percent(2_000), limits={"max_discount_minor": 1_500})], {"a": 8_500}),
+    # rounding
+    Example("Ten off three equal lines: 3.34 + 3.33 + 3.33",
+            {"a": one(1_000), "b": one(1_000), "c": one(1_000)}, [rule(off(1_000))],
+            {"a": 666, "b": 667, "c": 667}),
+    Example("Ten off unequal lines: the odd cent goes to the largest remainder",
+            {"a": one(1_010), "b": one(1_020), "c": one(1_070)}, [rule(off(1_000))],
+            {"a": 684, "b": 691, "c": 725}),
+    Example("Ten off beside lines of cents", {"a": one(1), "b": one(2), "c": one(9_997)},
+            [rule(off(1_000))], {"a": 1, "b": 2, "c": 8_997}),
+    Example("A currency without decimals: ten yen off three lines", currency="JPY",
+            cart={"a": one(100), "b": one(100), "c": one(100)}, rules=[rule(off(10))],
+            pays={"a": 96, "b": 97, "c": 97}),
+    Example("A currency with three decimals: a third off, rounded half up once", currency="KWD",
+            cart={"a": one(1_000), "b": one(500)}, rules=[rule(percent(3_333))], pays={"a": 667, "b": 333}),
+    Example("Half a cent rounds up, once, of the whole line and not of each unit", {"a": one(333, 3)},
+            [rule(percent(5_000))], {"a": 499}),
+    # the order of stacking
+    Example("Percent first, then the amount", {"a": one(10_000)},
+            [rule(percent(1_000), priority=2), rule(off(2_000), priority=1)], {"a": 7_000}),
+    Example("The amount first, then percent of what is left", {"a": one(10_000)},
+            [rule(percent(1_000), priority=1), rule(off(2_000), priority=2)], {"a": 7_200}),
+    Example("Item promotions before shop promotions, whatever their priority", {"a": one(10_000)},
+            [rule(off(2_000), "shop", priority=99), rule(percent(1_000), "item")], {"a": 7_000}),
+    Example("A threshold looks at what earlier rules have left", {"a": one(20_000)},
+            [rule(percent(1_000), "item"), rule(off(3_000), **FROM_200)], {"a": 18_000},
+            rejected=["minimum_not_met"]),
+    Example("… or at the list price, where the rule says so", {"a": one(20_000)},
+            [rule(percent(1_000), "item"),
+             rule(off(3_000), condition={"min_amount_minor": 20_000, "base": "list"})], {"a": 15_000}),
+    Example("Two 10 % after another are 19 %, not 20 %", {"a": one(10_000)},
+            [rule(percent(1_000), "item"), rule(percent(1_000), "shop")], {"a": 8_100}),
+    Example("An exclusive rule keeps the rest of its lane off its line", {"a": one(10_000), "b": one(10_000)},
+            [rule(percent(3_000), priority=9, exclusive=True, scope={"sku_ids": ["a"]}), rule(off(2_000))],
+            {"a": 7_000, "b": 8_000}),
+    Example("Of one choice group the best for the buyer", {"a": one(10_000)},
+            [rule(percent(1_000), choice_group="g"), rule(off(1_500), choice_group="g")], {"a": 8_500}),
+    Example("Promotions first, then coupons", {"a": one(10_000)}, [rule(off(2_000))], {"a": 7_200},
+            coupons=[coupon(percent(1_000))]),
+    Example("Two coupons of one category: the second is not spent", {"a": one(10_000)}, [], {"a": 9_000},
+            coupons=[coupon(off(1_000), stack_category="x"), coupon(off(1_000), stack_category="x")],
+            rejected=["stack_conflict"]),
+    # what others get wrong
+    Example("A percentage of the list price, though the price is reduced", {"a": one(8_000, 1, 10_000)},
+            [rule(percent(1_000), condition={"base": "list"})], {"a": 7_000}),
+    Example("The same percentage of the reduced price", {"a": one(8_000, 1, 10_000)}, [rule(percent(1_000))],
+            {"a": 7_200}),
+    Example("A coupon that finds nothing left is not spent", {"a": one(1_000)}, [rule(percent(10_000))],
+            {"a": 0}, coupons=[coupon(off(500))], rejected=["gave_nothing"]),
+    Example("100 % off", {"a": one(999), "b": one(1)}, [rule(percent(10_000))], {"a": 0, "b": 0}),
+    Example("A discount larger than its line takes the line, no more", {"a": one(300), "b": one(5_000)},
+            [rule(off(1_000), scope={"sku_ids": ["a"]})], {"a": 0, "b": 5_000}),
+]  # fmt: skip
+
+
+Money = Callable[[int], str]
+
+
+def table() -> str:
+    """The examples as docs/pricing.md shows them; coupons stand behind the promotions."""
+    rows = ["| example | cart | rules | each line pays | total |", "| --- | --- | --- | --- | --- |"]
+    for each in EXAMPLES:
+        money = partial(_money, each.currency)
+        cart = ", ".join(f"{sku} {_line(line, money)}" for sku, line in each.cart.items())
+        rules = [_words(document, money) for document in each.rules]
+        rules += [f"coupon: {_words(document, money)}" for document in each.coupons]
+        pays = ", ".join(f"{sku} {money(amount_minor)}" for sku, amount_minor in each.pays.items())
+        total = f"{money(sum(each.pays.values()))} {each.currency}"
+        rows.append(f"| {each.name} | {cart} | {'; '.join(rules)} | {pays} | {total} |")
+    return "\n".join(rows)
+
+
+def _money(currency: str, amount_minor: int) -> str:
+    decimals = decimals_of(currency)
+    whole, rest = divmod(amount_minor, 10**decimals)
+    return f"{whole}.{rest:0{decimals}}" if decimals else str(whole)
+
+
+def _line(line: tuple[int, int, int], money: Money) -> str:
+    quantity, price_minor, list_price_minor = line
+    listed = f" (list {money(list_price_minor)})" if list_price_minor != price_minor else ""
+    return f"{quantity} × {money(price_minor)}{listed}"
+
+
+def _words(document: Document, money: Money) -> str:
+    """A rule in a few words: its lane, effect and conditions."""
+    words = [f"{document['lane']}:"] if "lane" in document else []
+    words.append(WORDS[document["effect"]["kind"]](document["effect"], money))
+    if sku_ids := document.get("scope", {}).get("sku_ids"):
+        words.append("on " + ", ".join(sku_ids))
+    condition = document.get("condition", {})
+    if minimum := condition.get("min_amount_minor"):
+        words.append(f"from {money(minimum)}")
+    if minimum := condition.get("min_quantity"):
+        words.append(f"from {minimum} units")
+    if condition.get("base") == "list":
+        words.append("of the list price")
+    limits = document.get("limits", {})
+    if units := limits.get("max_quantity"):
+        words.append(f"for {units} units at most")
+    if ceiling := limits.get("max_discount_minor"):
+        words.append(f"at most {money(ceiling)}")
+    words += [f"{name} {document[name]}" for name in ("priority", "stack_category", "choice_group")
+              if name in document]  # fmt: skip
+    words += ["exclusive"] if document.get("exclusive") else []
+    return " ".join(words)
+
+
+def _percent(bp: int) -> str:
+    return f"{bp // 100}.{bp % 100:02} %".replace(".00 %", " %")
+
+
+def _tiers(effect: Document, money: Money) -> str:
+    each = "every" if effect["repeat"] else "from"
+    return ", ".join(f"{each} {money(t['min_amount_minor'])} {money(t['amount_off_minor'])} off"
+                     for t in effect["tiers"])  # fmt: skip
+
+
+WORDS: dict[str, Callable[[Document, Money], str]] = {
+    "percent_off": lambda effect, _: f"{_percent(effect['percent_bp'])} off",
+    "amount_off": lambda effect, money: (
+        f"{money(effect['amount_minor'])} off"
+        + ("" if effect["per"] == "order" else f" each {effect['per']}")
+    ),
+    "tiers": _tiers,
+}
