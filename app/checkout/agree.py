@@ -27,7 +27,7 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Pri
     quote = await _quote(services, buyer_id, body)
     if quote is not None and quote.payable_minor == body.payable_minor:
         if services.clock.now() < quote.expires_at:
-            priced = honour(quote, now, services.prices.book)
+            priced = honour(quote, now, services.prices.book, services.hints)
             if priced is not None:
                 metrics.QUOTES.count("honoured")
                 return priced

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from app.addresses.schemas import AddressSnapshot
 from app.balances.deductions import draft_deductions
@@ -72,7 +73,7 @@ def draft_checkout(
     reservations: list[Reservation] = []
     for each, (shop_id, priced_lines) in zip(orders, by_shop.items(), strict=True):
         lines += [_line(each.order_id, next_id(), line) for line in priced_lines]
-        wants = [_want(line, priced) for line in priced_lines]
+        wants = _wants(priced_lines, priced)
         reservations.append(
             Reservation(once.digest, root.order_id, shop_id, once.caller_id, root.activity_id, wants)
         )
@@ -173,9 +174,23 @@ def _deductions(buyer_id: str, lines: Sequence[LineDraft], priced: Priced) -> li
     return draft_deductions(buyer_id, summary.currency, lines, summary.points_used)
 
 
+def _wants(lines: Sequence[PricedLine], priced: Priced) -> list[Want]:
+    """One for each pool: a gift may be of a SKU that is bought as well."""
+    wants = [_want(line, priced) for line in lines]
+    if not lines[-1].gift:  # they come last
+        return wants
+    by_pool: dict[int, Want] = {}
+    for want in wants:
+        other = by_pool.get(want.pool_id)
+        by_pool[want.pool_id] = (
+            want if other is None else replace(other, quantity=other.quantity + want.quantity)
+        )
+    return list(by_pool.values())
+
+
 def _want(line: PricedLine, priced: Priced) -> Want:
     sku, quantity = line.sku, line.summary.quantity
     buyer_max = 0
-    if priced.flash_sale is not None:
+    if priced.flash_sale is not None and not line.gift:
         buyer_max = priced.flash_sale.items[sku.sku_id].per_buyer_max or 0
     return Want(line.pool_id, sku.sku_id, quantity, buyer_max, sku.reserve_on == "place")

@@ -13,7 +13,7 @@ from app.addresses.errors import AddressBlocked
 from app.addresses.where import region_of
 from app.checkout.agree import agree, price_changed
 from app.checkout.draft import draft_checkout
-from app.checkout.errors import RuleSpent
+from app.checkout.errors import OutOfStock, RuleSpent
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
@@ -43,9 +43,24 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
 
 
 async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answer:
+    """A gift that is gone holds no order up: it is left out, and the same cart tried once more."""
+    gifts: dict[str, int] = {}
+    try:
+        return await _attempt(services, once, body, gifts)
+    except OutOfStock as refused:
+        gone = [gifts[sku_id] for sku_id in refused.members["sku_ids"] if sku_id in gifts]
+        if not gone:
+            raise
+        services.hints.note_gone(gone)
+        return await _attempt(services, once, body, gifts)
+
+
+async def _attempt(services: Services, once: Once, body: CheckoutRequest, gifts: dict[str, int]) -> Answer:
+    """`gifts` takes the pools of the gifts that are among the lines, by SKU."""
     placing = services.placing
     try:
         priced = await agree(services, once.caller_id, body)
+        gifts |= {line.sku.sku_id: line.pool_id for line in priced.lines if line.gift}
         placing.sold_out.check(priced.lines)
         checkout = await _draft(services, once, body, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)

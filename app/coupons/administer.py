@@ -24,6 +24,7 @@ from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.pricing.documents import CouponTemplateDocument
 from app.pricing.snapshots import PriceSnapshots
+from app.promotions.check_effect import check_effect
 
 sql = load("coupons")
 
@@ -39,8 +40,8 @@ REFUSALS = {
 async def put_template(
     pool: Pool, prices: PriceSnapshots, caller: Caller, template_id: str, document: CouponTemplateDocument
 ) -> Template:
-    """Raises Forbidden, NotFound (`shop_not_found`, `inviter_template_not_found`) and Conflict (`code_taken`,
-    `below_granted`).
+    """Raises Forbidden, NotFound (`shop_not_found`, `inviter_template_not_found`), EffectSkuUnknown, Conflict
+    (`code_taken`, `below_granted`).
     """
     caller.require_shop(document.shop_id or "")
     try:
@@ -48,6 +49,7 @@ async def put_template(
             version = await lock_version(connection, "promotions")
             if document.shop_id is not None:
                 await read_shop(connection, document.shop_id)
+            await check_effect(connection, document.shop_id, document.effect)
             stored = await connection.fetchrow(sql.read_template, template_id)
             if stored is not None:
                 caller.require_shop(stored["shop_id"] or "")

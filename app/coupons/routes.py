@@ -40,6 +40,7 @@ from app.lib.parameters import (
     RequiredQueryId,
 )
 from app.pricing.documents import CouponTemplateDocument
+from app.promotions.check_effect import EffectSkuUnknown
 
 # A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
 COUPON_BYTES_MAX = 1 << 20
@@ -51,6 +52,7 @@ COUPON_BYTES_MAX = 1 << 20
     problems=(
         (NotFound, "shop_not_found"),
         (NotFound, "inviter_template_not_found"),
+        EffectSkuUnknown,
         (Conflict, "code_taken"),
         (Conflict, "below_granted"),
     ),

@@ -167,8 +167,9 @@ def add_charges(priced: Priced, charges: Charges) -> None:
     summary = priced.summary
     for freed, amounts in charges.freed:
         _name_freed(priced, freed, amounts)
+    # Gifts stand after the cart's lines, and nothing is charged for them.
     for line, freight_minor, tax_minor, included_minor in zip(
-        priced.lines, charges.freight, charges.tax, charges.tax_included, strict=True
+        priced.lines, charges.freight, charges.tax, charges.tax_included, strict=False
     ):
         line.summary.tax_included_minor = included_minor
         line.summary.freight_minor = freight_minor

@@ -21,6 +21,8 @@ from app.pricing.walk import Entry, rejection, start, walk_on
 RULES_APPLIED_MAX = 600
 # So many combinations of promotions are tried with the best coupons for each, half a millisecond each.
 SEARCHES_MAX = 6
+# It would apply, and the cart would not be cheaper.
+BETTER_WITHOUT = "better_without"
 
 Promotions = list[Entry]
 
@@ -59,7 +61,7 @@ def why_left_out(
         if miss.entry is entry:
             return rejection(miss)
     taken = {each.rule.stack_category for each in chosen} - {None}
-    code = "stack_conflict" if rule.stack_category in taken else "better_without"
+    code = "stack_conflict" if rule.stack_category in taken else BETTER_WITHOUT
     return Rejected("coupon", entry.rule_id, rule.name, code)
 
 

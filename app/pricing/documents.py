@@ -166,11 +166,18 @@ class AddonPrice(Document, frozen=True, tag_field="kind", tag="addon_price"):
     price_minor: Price
 
 
+class Gift(Document, frozen=True, tag_field="kind", tag="gift"):
+    """Units of a SKU that are added to the cart and cost nothing, once an order."""
+
+    sku_id: Id
+    quantity: Quantity = 1
+
+
 class FreeFreight(Document, frozen=True, tag_field="kind", tag="free_freight"):
     """The lines in scope are sent for nothing; `limits.max_discount_minor` bounds what that saves."""
 
 
-Effect = PercentOff | AmountOff | Tiers | FixedPrice | BuyXGetY | Bundle | AddonPrice | FreeFreight
+Effect = PercentOff | AmountOff | Tiers | FixedPrice | BuyXGetY | Bundle | AddonPrice | Gift | FreeFreight
 
 
 class Limits(Document, frozen=True):

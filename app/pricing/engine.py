@@ -14,20 +14,22 @@ from msgspec import Struct
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
 from app.pricing.charges import add_charges, charge
-from app.pricing.choose import settle_choice_groups, settle_with_best_coupons, why_left_out
+from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
+from app.pricing.documents import Gift
+from app.pricing.gifts import SOLD_OUT, Hints, pack_gifts
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
-from app.pricing.summary import Hints, rejections, summarize
-from app.pricing.walk import Entry, start, walk_on
+from app.pricing.summary import rejections, summarize
+from app.pricing.walk import Entry, Miss, start, walk_on
 
 
 class UsableCoupon(Struct, frozen=True, gc=False):
     coupon_id: str
     name: str
-    # what the cart gets cheaper by with this coupon alone
+    # what the cart gets cheaper by with this coupon alone; nothing by one that gives a gift
     saves_minor: int
     # whether it belongs to the set with which the cart is cheapest
     best: bool
@@ -79,8 +81,10 @@ def price(
         rejected += refused
     walk = walk_on(start(basket.lines), entries, basket.lines)
     charges = charge(basket, walk, book, buyer.region)
+    gifts = pack_gifts(walk.given, basket, book, hints)
+    walk.misses += [Miss(each.entry, SOLD_OUT) for each in gifts.gone]
     rejected += rejections(walk.misses)
-    priced = summarize(basket, walk, rejected, hints, quote_id, quote_ttl_s)
+    priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
     count_points(cart, buyer.purse, walk.steps, priced, book)
     if charges is not None:  # points are earned for goods alone
         add_charges(priced, charges)
@@ -102,10 +106,11 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     usable = []
     for entry in entries:
         saves_minor = search.saves_minor(entry)
-        if saves_minor > 0:
+        why = why_left_out(entry, [], promotions, basket.lines) if saves_minor <= 0 else None
+        if why is None or (why.code == BETTER_WITHOUT and isinstance(entry.rule.effect, Gift)):
             usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor, entry in best))
         else:
-            rejected.append(why_left_out(entry, [], promotions, basket.lines))
+            rejected.append(why)
     unusable = [
         UnusableCoupon(each.rule_id, each.name, each.code, each.missing_minor, each.missing_quantity)
         for each in rejected

@@ -1,7 +1,7 @@
 """What pricing a cart leaves: the summary for the buyer, and per line what placing the order needs.
 
 What a line is lowered by is kept apart by kind; the kinds together are the `discount_minor` of its summary.
-Lines are in the cart's order; the summary groups the same ones by shop.
+Lines are in the cart's order, gifts after them; the summary groups the same ones by shop.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class PricedLine(Struct, gc=False):
     points_minor: int = 0
     red_packet_minor: int = 0
     gift_card_minor: int = 0
+    # added by a rule, and costs nothing
+    gift: bool = False
 
 
 class Priced(Struct, gc=False):

@@ -16,6 +16,7 @@ from msgspec.structs import astuple, replace
 
 from app.catalog.snapshot import Sku
 from app.pricing.book import PriceBook
+from app.pricing.gifts import Hints
 from app.pricing.limits import UNLIMITED, RuleUse
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.rules import Rule
@@ -36,6 +37,11 @@ class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
     # what was given, in threes: the place of its rule in `rules`, the amount, and what of the freight
     given: list[int]
     tax_included_minor: int = 0
+
+    @property
+    def is_gift(self) -> bool:
+        """Nothing else names a rule that gave no amount."""
+        return bool(self.given) and not any(self.given[1::3]) and not any(self.given[2::3])
 
     @property
     def payable_minor(self) -> int:
@@ -117,24 +123,28 @@ def cart_content(cart: CartRequest) -> bytes:
     return _encode(astuple(cart)[:CART_FIELDS])
 
 
-def honour(quote: Quote, now: Priced, book: PriceBook) -> Priced | None:
+def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced | None:
     """The cart at the quote's price; `now` is the same cart as things stand.
 
-    None: goods are gone, or the address has moved since. Budgets and uses are not quoted: the limits are
-    those of now, and the ledger decides.
+    None: goods are gone, or the address has moved since. A gift that is gone is left out: it has no part in
+    the price. Budgets and uses are not quoted: the limits are those of now, and the ledger decides.
     """
     if None not in (quote.region, now.region) and quote.region != now.region:
         return None
-    standing = {line.sku.sku_id: line for line in now.lines}
+    standing = {line.sku.sku_id: line for line in now.lines if not line.gift}
     lines = []
+    gone: set[int] = set()
     for quoted in quote.lines:
-        stands = standing.get(quoted.sku_id)
-        sku = book.skus.get(quoted.sku_id) if stands is None else stands.sku
-        if sku is None:
+        if quoted.is_gift:
+            if (gift := _gift(quote, quoted, book, hints)) is None:
+                gone.update(quoted.given[::3])
+            else:
+                lines.append(gift)
+        elif (stands := standing.get(quoted.sku_id)) is None:
             return None
-        # what a promotion added then comes from the normal sale
-        lines.append(_line(quote, quoted, sku, sku.pool_id if stands is None else stands.pool_id))
-    applied = _applied(quote)
+        else:
+            lines.append(_line(quote, quoted, stands.sku, stands.pool_id))
+    applied = [rule for place, rule in enumerate(_applied(quote)) if place not in gone]
     given: dict[str, int] = {}
     for rule in applied:
         given[rule.kind] = given.get(rule.kind, 0) + rule.amount_minor
@@ -164,6 +174,14 @@ def honour(quote: Quote, now: Priced, book: PriceBook) -> Priced | None:
 def _within(use: RuleUse, rule: Rule | None) -> RuleUse:
     """Under the limits of now; where the rule is gone, under those that it had."""
     return use if rule is None else replace(use, limits=rule.use_limits or UNLIMITED)
+
+
+def _gift(quote: Quote, quoted: QuotedLine, book: PriceBook, hints: Hints) -> PricedLine | None:
+    sku = book.skus.get(quoted.sku_id)
+    free = 0 if sku is None else hints.get(sku.pool_id)
+    if sku is None or (free is not None and free < quoted.quantity):
+        return None
+    return replace(_line(quote, quoted, sku, sku.pool_id), gift=True)
 
 
 def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLine:
@@ -239,6 +257,8 @@ def _amounts(
 ) -> dict[_Part, int]:
     amounts: dict[_Part, int] = {}
     for line, discounts in lines:
+        if discounts and not any([each.amount_minor or each.freight_minor for each in discounts]):
+            continue  # a gift
         for field in ("unit_price_minor", "freight_minor", "tax_minor", "payable_minor"):
             amounts[_Part(line.sku_id, field)] = getattr(line, field)
         for given in discounts:

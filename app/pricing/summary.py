@@ -9,24 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
+from app.pricing.gifts import SOLD_OUT, Gifts, Hints
 from app.pricing.limits import RuleUse, with_use
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import Discount, LineSummary, Rejected, ShopSummary, Summary
-from app.pricing.walk import Miss, Walk, rejection
+from app.pricing.walk import Entry, Miss, Walk, rejection
 
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 # Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
 TOLD_OF_PROMOTIONS = frozenset({"minimum_not_met", "uses_spent", "uses_per_buyer_spent", "budget_spent"})
-
-
-class Hints(Protocol):
-    """What the gate believes to be free in a stock pool; None when it does not know."""
-
-    def get(self, pool_id: int) -> int | None: ...
 
 
 def rejections(misses: Sequence[Miss]) -> list[Rejected]:
@@ -45,6 +39,7 @@ def rejections(misses: Sequence[Miss]) -> list[Rejected]:
 def summarize(
     basket: Basket,
     walk: Walk,
+    gifts: Gifts,
     rejected: list[Rejected],
     hints: Hints | None,
     quote_id: str,
@@ -77,6 +72,10 @@ def summarize(
     priced_lines = [_priced_line(*each, hints) for each in zip(lines, walk.left, discounts, strict=True)]
     for kind, amounts in by_kind.items():
         _keep_apart(kind, amounts, priced_lines)
+    priced_lines += gifts.lines
+    for entry, discount in gifts.applied:
+        applied.append(discount)
+        uses = _count_gift(entry, coupons, uses)
     shops = group_by_shop(priced_lines)
     goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
@@ -102,9 +101,18 @@ def summarize(
         shops,
         applied,
         rejected,
-        [],
+        [f"{SOLD_OUT}: {each.gift.sku_id}" for each in gifts.gone],
     )
     return Priced(summary, priced_lines, basket.flash_sale, coupons, uses=uses)
+
+
+def _count_gift(entry: Entry, coupons: dict[str, int], uses: list[RuleUse]) -> list[RuleUse]:
+    rule = entry.rule
+    if rule.kind == "coupon":
+        coupons[entry.rule_id] = 0
+    if rule.use_limits is None:
+        return uses
+    return with_use(uses, rule.kind, rule.rule_id, rule.use_limits, 0)
 
 
 def _priced_line(line: Line, left_minor: int, discounts: list[Discount], hints: Hints | None) -> PricedLine:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from app.lib.money import split_pro_rata
-from app.pricing.documents import FreeFreight
+from app.pricing.documents import FreeFreight, Gift
 from app.pricing.effects import EFFECTS, InScope
 from app.pricing.limits import Allowance
 from app.pricing.lines import Line
@@ -52,6 +52,13 @@ class Freed(Struct, frozen=True, gc=False, eq=False):
     indexes: Sequence[int]
 
 
+class Given(Struct, frozen=True, gc=False, eq=False):
+    """A rule that adds a gift."""
+
+    entry: Entry
+    gift: Gift
+
+
 class Miss(Struct, frozen=True, gc=False, eq=False):
     """Why a rule gave nothing."""
 
@@ -61,6 +68,9 @@ class Miss(Struct, frozen=True, gc=False, eq=False):
     missing_quantity: int | None = None
 
 
+Outcome = Step | Given | Freed | Miss
+
+
 class Walk(Struct, gc=False, eq=False):
     """How far the rules have come. `left` is what remains to be paid of each line."""
 
@@ -68,10 +78,11 @@ class Walk(Struct, gc=False, eq=False):
     steps: list[Step]
     misses: list[Miss]
     freed: list[Freed] = []
+    given: list[Given] = []
 
     def branch(self) -> Walk:
         """A walk that goes on from here by itself, without the story so far."""
-        return Walk(self.left.copy(), [], [], self.freed.copy())
+        return Walk(self.left.copy(), [], [])
 
 
 def start(lines: Sequence[Line]) -> Walk:
@@ -108,6 +119,9 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             continue
         if rule.stack_category is not None:
             categories.add(rule.stack_category)
+        if isinstance(outcome, Given):
+            walk.given.append(outcome)
+            continue
         if isinstance(outcome, Freed):
             walk.freed.append(outcome)
             continue
@@ -144,7 +158,7 @@ def _apply(
     aimed: Sequence[int] | None,
     left: list[int],
     lines: Sequence[Line],
-) -> Step | Freed | Miss:
+) -> Outcome:
     rule = entry.rule
     scope = InScope(lines, indexes, [left[index] for index in indexes])
     if rule.min_amount_minor or rule.min_quantity:
@@ -159,6 +173,8 @@ def _apply(
             )
     if isinstance(rule.effect, FreeFreight):
         return Freed(entry, indexes)
+    if isinstance(rule.effect, Gift):
+        return Given(entry, rule.effect)
     if aimed is not None:
         scope = InScope(lines, aimed, [left[index] for index in aimed], bought=indexes)
         indexes = aimed
@@ -172,12 +188,13 @@ def _apply(
     return Step(entry, indexes, amounts, total_minor)
 
 
-def _within(left: Allowance, entry: Entry, outcome: Step | Freed | Miss, walk: Walk) -> Step | Freed | Miss:
+def _within(left: Allowance, entry: Entry, outcome: Outcome, walk: Walk) -> Outcome:
     """The outcome, or that too little is left of a limited rule.
 
     That nothing at all is left counts before a minimum that is not met: to buy more would not help.
     """
     given = [step.total_minor for step in walk.steps if step.entry.rule is entry.rule]
-    given += [0 for freed in walk.freed if freed.entry.rule is entry.rule]
+    rules = [freed.entry.rule for freed in walk.freed] + [gift.entry.rule for gift in walk.given]
+    given += [0] * rules.count(entry.rule)
     code = left.refuses(outcome.total_minor if isinstance(outcome, Step) else 1, given)
     return outcome if code is None else Miss(entry, code)

@@ -19,6 +19,7 @@ from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.pricing.documents import PromotionDocument
 from app.pricing.snapshots import PriceSnapshots
+from app.promotions.check_effect import check_effect
 
 sql = load("promotions")
 uses_of_rule = load("rule_uses").uses_of_rule
@@ -33,12 +34,14 @@ class Promotion(PromotionDocument, frozen=True, kw_only=True):
 async def put_promotion(
     pool: Pool, prices: PriceSnapshots, caller: Caller, promotion_id: str, document: PromotionDocument
 ) -> Promotion:
-    """Raises Forbidden and NotFound (`shop_not_found`)."""
+    """Raises Forbidden, NotFound (`shop_not_found`) and EffectSkuUnknown."""
     caller.require_shop(document.shop_id or "")
     async with transaction(pool) as connection:
         version = await lock_version(connection, "promotions")
         if document.shop_id is not None:
             await read_shop(connection, document.shop_id)
+        if document.enabled:  # one whose gift was withdrawn can still be switched off
+            await check_effect(connection, document.shop_id, document.effect)
         stored = await connection.fetchrow(sql.read_promotion, promotion_id)
         if stored is not None:
             caller.require_shop(stored["shop_id"] or "")

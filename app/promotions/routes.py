@@ -18,6 +18,7 @@ from app.promotions.administer import (
     read_promotion,
     read_uses,
 )
+from app.promotions.check_effect import EffectSkuUnknown
 
 # A scope of 5,000 ids of 64 characters.
 PROMOTION_BYTES_MAX = 1 << 20
@@ -26,7 +27,7 @@ PROMOTION_BYTES_MAX = 1 << 20
 @put(
     "/admin/promotions/{promotion_id:str}",
     request_max_body_size=PROMOTION_BYTES_MAX,
-    problems=((NotFound, "shop_not_found"),),
+    problems=((NotFound, "shop_not_found"), EffectSkuUnknown),
 )
 async def replace_promotion(
     promotion_id: PathId, data: JSONBody[PromotionDocument], services: ServicesDependency, staff: Staff

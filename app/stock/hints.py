@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 
 import structlog
 
@@ -47,6 +48,10 @@ class Hints:
         else:
             self._asked[pool_id] = time.monotonic()
         return free
+
+    def note_gone(self, pool_ids: Iterable[int]) -> None:
+        """An order has just found too little there; holds until the next reading."""
+        self._free |= dict.fromkeys(pool_ids, 0)
 
     async def learn(self) -> None:
         """Read the unknown pools now, or wait for whoever does. Raises Postgres' errors."""

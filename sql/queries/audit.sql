@@ -59,6 +59,7 @@ SELECT format('%s %s %s', p.activity_id, p.sku_id, p.buyer_id) AS id,
 FROM purchase_limit AS p
 LEFT JOIN (SELECT o.activity_id, l.sku_id, o.buyer_id, sum(l.quantity) AS taken
            FROM orders AS o JOIN order_line AS l USING (order_id)
+               JOIN stock_pool AS s USING (pool_id, activity_id)
            WHERE o.activity_id <> '0' AND o.status <> 'CANCELED'
            GROUP BY o.activity_id, l.sku_id, o.buyer_id) AS t USING (activity_id, sku_id, buyer_id)
 WHERE p.quantity > coalesce(t.taken, 0)

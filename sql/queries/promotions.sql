@@ -14,3 +14,8 @@ SELECT promotion_id, shop_id, document FROM promotion WHERE promotion_id = $1;
 -- Promotions after a cursor, of one shop or of all.
 SELECT promotion_id, document FROM promotion
 WHERE promotion_id > $1 AND ($2::text IS NULL OR shop_id = $2) ORDER BY promotion_id LIMIT $3;
+
+-- name: skus_on_sale
+-- Those of these SKUs that are on sale, in one shop or in any.
+SELECT sku_id FROM sku JOIN item USING (item_id)
+WHERE sku_id = ANY($1::text[]) AND NOT withdrawn AND ($2::text IS NULL OR shop_id = $2);

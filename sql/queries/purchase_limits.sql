@@ -23,6 +23,7 @@ WHERE (l.activity_id, l.sku_id, l.buyer_id) = (t.activity_id, t.sku_id, t.buyer_
 WITH returned AS (
     SELECT o.activity_id, l.sku_id, o.buyer_id, min(o.shop_id) AS shop_id, sum(l.quantity)::integer AS quantity
     FROM orders AS o JOIN order_line AS l USING (order_id)
+        JOIN stock_pool AS s USING (pool_id, activity_id)  -- not a gift that came from the normal pool
     WHERE o.order_id = ANY($1::bigint[]) GROUP BY o.activity_id, l.sku_id, o.buyer_id
 ), locked AS (
     SELECT r.* FROM returned AS r JOIN purchase_limit AS p USING (activity_id, sku_id, buyer_id)

@@ -9,6 +9,7 @@ import pytest
 
 from app.bootstrap import Services
 from tests.conftest import Login
+from tests.rows import put_sku
 
 PROMOTION: dict[str, Any] = {
     "name": "Spend 200 save 30",
@@ -106,7 +107,8 @@ async def test_the_same_document_again_makes_no_new_version(
         {"effect": {"kind": "percent_off", "percent_bp": 10.5}},
         {"effect": {"kind": "amount_off", "amount_minor": 0}},
         {"effect": {"kind": "amount_off", "amount_minor": 10**30}},
-        {"effect": {"kind": "gift", "sku_id": "1001", "quantity": 1}},
+        {"effect": {"kind": "gift", "sku_id": "1001", "quantity": 0}},
+        {"effect": {"kind": "bundle", "sku_quantities": {}, "price_minor": 5}},
         {"effect": {"kind": "tiers", "tiers": []}},
         {"effect": {"kind": "tiers", "tiers": [{"min_amount_minor": 5}]}},
         {"effect": {"kind": "tiers", "tiers": [{"min_quantity": 1, "percent_bp": 100}], "repeat": True}},
@@ -128,6 +130,37 @@ async def test_what_is_malformed_or_not_honoured_yet_is_refused_and_changes_noth
     assert refused.headers["content-type"] == "application/problem+json"
     assert await services.pool.fetchval("SELECT count(*) FROM promotion") == 0
     assert await payable_minor(client) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("effect", "unknown"),
+    [
+        ({"kind": "bundle", "sku_quantities": {"1001": 1, "x": 2}, "price_minor": 5}, ["x"]),
+        ({"kind": "gift", "sku_id": "other"}, ["other"]),
+        ({"kind": "addon_price", "sku_id": "gone", "price_minor": 5}, ["gone"]),
+    ],
+)
+async def test_an_effect_with_skus_that_are_not_on_sale_in_the_shop_is_refused_and_changes_nothing(
+    client: httpx.AsyncClient,
+    services: Services,
+    op: dict[str, str],
+    effect: dict[str, Any],
+    unknown: list[str],
+) -> None:
+    await put_sku(services.pool, "other", shop_id="8")
+    await put_sku(services.pool, "gone")
+    await services.pool.execute("UPDATE sku SET withdrawn = true WHERE sku_id = 'gone'")
+    document = PROMOTION | {"shop_id": "7", "effect": effect}
+    refused = await client.put("/admin/promotions/p", json=document, headers=op)
+    assert (refused.status_code, refused.json()["code"]) == (422, "effect_sku_unknown")
+    assert refused.json()["sku_ids"] == unknown
+    template = {"name": "T", "shop_id": "7", "effect": effect, "valid_days": 7}
+    refused = await client.put("/admin/coupon_templates/t", json=template, headers=op)
+    assert (refused.status_code, refused.json()["code"]) == (422, "effect_sku_unknown")
+    for table in ("promotion", "coupon_template"):
+        assert await services.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    switched_off = await client.put("/admin/promotions/p", json=document | {"enabled": False}, headers=op)
+    assert switched_off.status_code == 200
 
 
 async def test_a_merchant_has_the_promotions_of_its_own_shop_only(
