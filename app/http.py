@@ -40,6 +40,7 @@ from app.lib.strict_request import StrictRequest
 from app.orders import routes as orders
 from app.payments import routes as payments
 from app.points import routes as points
+from app.price_changes import routes as price_changes
 from app.pricing import routes as pricing
 from app.promotions import routes as promotions
 from app.red_packets import routes as red_packets
@@ -65,6 +66,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *cart.ROUTES,
     *addresses.ROUTES,
     *orders.ROUTES,
+    *price_changes.ROUTES,
     *payments.ROUTES,
     *refunds.ROUTES,
     *events_in.ROUTES,

@@ -29,7 +29,14 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "refund_lines",
         "order_and_payment",
     ),
-    "3 orders": ("lines_add_up", "discounts_explained", "children_add_up", "parents_and_children"),
+    "3 orders": (
+        "lines_add_up",
+        "discounts_explained",
+        "children_add_up",
+        "parents_and_children",
+        "due_is_payable",
+        "price_changes",
+    ),
     "4 coupons": (
         "coupons_and_orders",
         "coupons_spent_once",

@@ -7,7 +7,7 @@ may not see an order is told that it does not exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -26,6 +26,7 @@ from app.orders.schemas import (
     OrderDetail,
     OrderLine,
     PaymentEntry,
+    PriceChangeEntry,
     RefundEntry,
     ShopOrder,
 )
@@ -38,6 +39,9 @@ NORMAL_SALE = "0"
 _read_lines = msgspec.json.Decoder(list[ListedLine]).decode
 _read_payments = msgspec.json.Decoder(list[PaymentEntry]).decode
 _read_refunds = msgspec.json.Decoder(list[RefundEntry]).decode
+_read_price_changes = msgspec.json.Decoder(list[PriceChangeEntry]).decode
+# Beside what rules gave, so that a line's discounts add up to its discount.
+PRICE_CHANGE = {"kind": "price_change", "rule_id": "price_change", "name": "Price change by the shop"}
 
 
 async def list_buyer_orders(
@@ -67,7 +71,10 @@ def _page(rows: Sequence[asyncpg.Record], limit: int) -> Page[ListedOrder]:
 
 async def read_buyer_order(pool: Pool, buyer_id: str, order_id: str) -> OrderDetail:
     """Raises OrderNotFound, also when it is somebody else's."""
-    return await _read(pool, order_id, lambda order: bool(order["buyer_id"] == buyer_id))
+    detail = await _read(pool, order_id, lambda order: bool(order["buyer_id"] == buyer_id))
+    for change in detail.price_changes:
+        change.changed_by = None
+    return detail
 
 
 async def read_order(pool: Pool, staff: Caller, order_id: str) -> OrderDetail:
@@ -92,12 +99,13 @@ async def _read(pool: Pool, order_id: str, may_see: Callable[[asyncpg.Record], b
         applied=_applied(lines),
         payments=_read_payments(order["payments"]),
         refunds=_read_refunds(order["refunds"]),
+        price_changes=_read_price_changes(order["price_changes"]),
     )
 
 
 def _shop_order(order: asyncpg.Record, lines: Iterable[asyncpg.Record]) -> ShopOrder:
     own = [
-        _convert(line, OrderLine, discount_minor=_discount(line), discounts=line["discounts"] or [])
+        _convert(line, OrderLine, discount_minor=_discount(line), discounts=_discounts(line))
         for line in lines
         if line["order_id"] == order["order_id"]
     ]
@@ -109,11 +117,18 @@ def _discount(row: asyncpg.Record) -> int:
     return int(row["goods_minor"] + row["freight_minor"] + row["tax_minor"] - row["payable_minor"])
 
 
+def _discounts(line: asyncpg.Record) -> list[dict[str, Any]]:
+    given = list(line["discounts"] or ())
+    if line["price_change_minor"]:
+        given.append({**PRICE_CHANGE, "amount_minor": line["price_change_minor"]})
+    return given
+
+
 def _applied(lines: Iterable[asyncpg.Record]) -> list[LineDiscount]:
     """What each rule gave over all lines, in the order in which they first appear."""
     totals: dict[tuple[str, str, str], LineDiscount] = {}
     for line in lines:
-        for discount in line["discounts"] or ():
+        for discount in _discounts(line):
             key = (discount["kind"], discount["rule_id"], discount["name"])
             total = totals.setdefault(key, LineDiscount(*key, amount_minor=0))
             total.amount_minor += discount["amount_minor"]

@@ -104,6 +104,19 @@ class RefundEntry(msgspec.Struct):
     created_at: datetime
 
 
+class PriceChangeEntry(msgspec.Struct):
+    """`after_minor` is what the shop takes off from then on. Who changed it is shown to the staff alone."""
+
+    change_id: str
+    order_id: str
+    before_minor: int
+    after_minor: int
+    payable_before_minor: int
+    reason: str
+    changed_by: str | None
+    created_at: datetime
+
+
 class OrderDetail(msgspec.Struct):
     order_id: str
     parent_id: str | None
@@ -133,3 +146,4 @@ class OrderDetail(msgspec.Struct):
     applied: list[LineDiscount]
     payments: list[PaymentEntry]
     refunds: list[RefundEntry]
+    price_changes: list[PriceChangeEntry]

@@ -15,6 +15,7 @@ import asyncpg
 from app.balances.use import use
 from app.coupons import claim as coupons
 from app.lib import outbox
+from app.lib.errors import Conflict
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
@@ -23,6 +24,9 @@ from app.payments.state import PayOrderStatus, sources
 from app.stock.scripts import PoolFact
 
 sql = load("payments")
+
+# What refuses goods that are not there.
+RESERVED_WITHIN_ON_HAND = "stock_pool_reserved_within_on_hand"
 
 
 async def accept_orders(
@@ -50,6 +54,18 @@ async def accept_free_orders(
             sql.move_pay_order, order_id, PayOrderStatus.PAID, sources(PayOrderStatus.PAID), None
         )
     await accept_orders(connection, dict.fromkeys(order_ids), now, aftermath)
+
+
+async def accept_free_order(
+    connection: Connection, order_id: int, now: datetime, aftermath: Aftermath
+) -> None:
+    """The same for one. Raises Conflict (`out_of_stock`) where its goods are taken only now, and gone."""
+    try:
+        await accept_free_orders(connection, [order_id], now, aftermath)
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != RESERVED_WITHIN_ON_HAND:
+            raise
+        raise Conflict("goods that are taken when they are paid are gone", code="out_of_stock") from None
 
 
 def _paid_event(order: asyncpg.Record, payment_id: int | None) -> Event:

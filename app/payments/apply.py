@@ -17,7 +17,7 @@ from app.bootstrap import Services
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
-from app.payments.accept import accept_orders
+from app.payments.accept import RESERVED_WITHIN_ON_HAND, accept_orders
 from app.payments.aftermath import Aftermath
 from app.payments.report import Decision, Report
 from app.payments.state import PaymentStatus, PayOrderStatus, sources
@@ -86,6 +86,8 @@ async def _carry_out(case: Case, decision: Decision) -> None:
             await _return(case, "double_payment")
         case Decision.RETURN_LATE:
             await _return(case, "late_payment")
+        case Decision.RETURN_WRONG:
+            await _return(case, "wrong_amount")
 
 
 async def _accept_or_return(case: Case, decision: Decision) -> None:
@@ -94,7 +96,7 @@ async def _accept_or_return(case: Case, decision: Decision) -> None:
         async with case.connection.transaction():
             await _accept(case, decision)
     except asyncpg.CheckViolationError as error:
-        if error.constraint_name != "stock_pool_reserved_within_on_hand":
+        if error.constraint_name != RESERVED_WITHIN_ON_HAND:
             raise
         await _close_not_before(case, case.now)  # so it closes now
         if decision is Decision.PAY:

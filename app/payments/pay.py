@@ -21,7 +21,7 @@ from app.lib.errors import Conflict, NotFound
 from app.lib.idempotency import DOES_NOT_FIT, Answer, Once, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
-from app.payments.accept import accept_free_orders
+from app.payments.accept import accept_free_order
 from app.payments.aftermath import Aftermath, follow_up
 from app.payments.channels import Channel
 from app.payments.provider import ChannelRefused
@@ -118,7 +118,7 @@ async def _create(
     if order["pay_deadline"] is not None and order["pay_deadline"] <= now:
         raise OrderNotPayable("the time to pay is over", order_status=order["status"])
     if due["amount_minor"] == 0:
-        await accept_free_orders(connection, [order_id], now, aftermath)
+        await accept_free_order(connection, order_id, now, aftermath)
         return None
     if await connection.fetchval(sql.count_attempts, order_id) >= ATTEMPTS_MAX:
         raise OrderNotPayable(f"{ATTEMPTS_MAX} attempts were made", code="too_many_attempts")

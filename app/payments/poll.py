@@ -98,7 +98,7 @@ def _is_wanted(attempt: asyncpg.Record) -> bool:
         counts: bool = attempt["counted_id"] == attempt["payment_id"]
         return counts and attempt["order_status"] not in ("CANCELED", "CLOSED")
     waits: bool = attempt["order_status"] == "NOT_PAID" and attempt["pay_status"] == PayOrderStatus.UNPAID
-    return waits
+    return waits and attempt["amount_minor"] == attempt["due_minor"]
 
 
 async def _capture(services: Services, channel: Channel, attempt: asyncpg.Record) -> None:

@@ -44,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
     pay_status: PayOrderStatus
+    due_minor: int  # what the order costs now: a seller may have lowered it since the attempt
     counted_id: int | None  # the attempt whose money (or authorization) counts for the order
     order_status: str
     manual_capture: bool
@@ -61,6 +62,7 @@ class Decision(Enum):
     PAY = auto()
     RETURN_DOUBLE = auto()  # another attempt has paid: this money goes back
     RETURN_LATE = auto()  # the order is over: this money goes back
+    RETURN_WRONG = auto()  # the order has another price since: this money goes back
 
 
 def decide(report: Report, facts: Facts) -> Decision:
@@ -92,7 +94,8 @@ def _fits(report: Report, facts: Facts) -> bool:
 
 
 def _decide_authorized(facts: Facts) -> Decision:
-    if facts.order_status != "NOT_PAID" or facts.pay_status is not PayOrderStatus.UNPAID:
+    waits = facts.order_status == "NOT_PAID" and facts.pay_status is PayOrderStatus.UNPAID
+    if not waits or facts.amount_minor != facts.due_minor:
         return Decision.AUTHORIZE_SPARE
     return Decision.AUTHORIZE_ACCEPT if facts.manual_capture else Decision.AUTHORIZE
 
@@ -101,5 +104,5 @@ def _decide_captured(facts: Facts) -> Decision:
     if facts.order_status in ("CANCELED", "CLOSED") or facts.pay_status is PayOrderStatus.CLOSED:
         return Decision.RETURN_LATE
     if facts.pay_status in (PayOrderStatus.UNPAID, PayOrderStatus.AUTHORIZED):
-        return Decision.PAY
+        return Decision.PAY if facts.amount_minor == facts.due_minor else Decision.RETURN_WRONG
     return Decision.RETURN_DOUBLE

@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 
 from app.dependencies import Buyer, ServicesDependency
 from app.lib.answers import as_response
-from app.lib.errors import IdempotencyKeyReused, NotFound
+from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound
 from app.lib.parameters import IdempotencyKey, PathNumber
 from app.payments.channels import ChannelUnknown
 from app.payments.offer import note_paid, offer_channels
@@ -32,6 +32,7 @@ async def pay_cm(order_id: PathNumber, services: ServicesDependency, buyer: Buye
         ChannelUnknown,
         ChannelDown,
         ChannelRefused,
+        (Conflict, "out_of_stock"),
         IdempotencyKeyReused,
     ),
 )

@@ -88,6 +88,7 @@ def _judge(report: Report, row: asyncpg.Record, channels: Channels) -> Judged:
         amount_minor=row["amount_minor"],
         currency=row["currency"],
         pay_status=PayOrderStatus(row["pay_status"]),
+        due_minor=row["due_minor"],
         counted_id=row["counted_id"],
         order_status=row["order_status"],
         manual_capture=channels.named(row["channel"]).manual_capture,

@@ -1,4 +1,4 @@
-"""Sends back money that counts for no order: it came too late, or a second time.
+"""Sends back money that counts for no order: it came too late, a second time, or at a price of before.
 
 Inside the transaction that books it; once per attempt, however often it is asked for.
 """
@@ -15,7 +15,10 @@ sql = load("refunds")
 
 
 async def give_back(services: Services, connection: Connection, payment: Any, cause: str) -> int:
-    """`payment` is the attempt's row; `cause` is late_payment or double_payment. Returns the refund's id."""
+    """`payment` is the attempt's row; `cause` is late_payment, double_payment or wrong_amount.
+
+    Returns the refund's id.
+    """
     refund_id: int | None = await connection.fetchval(
         sql.insert_uncounted_refund,
         services.ids.next(),

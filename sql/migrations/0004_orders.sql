@@ -127,5 +127,22 @@ CREATE TABLE pay_order (
         ELSE refunded_minor = 0 END)
 ) WITH (fillfactor = 85);
 
+-- A seller's changes of an unpaid order's price, each in place of the one before (app/price_changes).
+CREATE TABLE price_change (
+    change_id            bigint PRIMARY KEY,
+    order_id             bigint NOT NULL,     -- of one shop
+    changed_by           text NOT NULL,
+    role                 text NOT NULL,
+    reason               text NOT NULL,
+    -- what was taken off the order, and what is taken off from now on
+    before_minor         bigint NOT NULL CHECK (before_minor >= 0),
+    after_minor          bigint NOT NULL CHECK (after_minor >= 0),
+    payable_before_minor bigint NOT NULL,
+    -- the same of each line: [{"line_id", "before_minor", "after_minor"}]
+    lines                jsonb NOT NULL,
+    created_at           timestamptz NOT NULL
+);
+CREATE INDEX price_change_order ON price_change (order_id, change_id);
+
 -- migrate:down
 -- Forward only: what a migration made is changed by a later one.

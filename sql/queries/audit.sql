@@ -204,14 +204,34 @@ LIMIT 1000;
 SELECT p.order_id::text AS id, format('payable %s, its children %s', p.payable_minor, c.payable) AS why
 FROM orders AS p
 LEFT JOIN (SELECT parent_id, sum(goods_minor) AS goods, sum(promotion_discount_minor) AS promotion,
-                  sum(coupon_discount_minor) AS coupon, sum(freight_minor) AS freight, sum(tax_minor) AS tax,
-                  sum(payable_minor) AS payable, min(currency) AS currency, min(buyer_id) AS buyer_id,
-                  count(DISTINCT (currency, buyer_id)) AS kinds
+                  sum(coupon_discount_minor) AS coupon, sum(price_change_minor) AS price_change,
+                  sum(freight_minor) AS freight, sum(tax_minor) AS tax, sum(payable_minor) AS payable, min(currency) AS currency,
+                  min(buyer_id) AS buyer_id, count(DISTINCT (currency, buyer_id)) AS kinds
            FROM orders WHERE parent_id IS NOT NULL GROUP BY parent_id) AS c ON c.parent_id = p.order_id
 WHERE p.shop_id IS NULL
-  AND (p.goods_minor, p.promotion_discount_minor, p.coupon_discount_minor, p.freight_minor, p.tax_minor,
-       p.payable_minor, p.currency, p.buyer_id, 1)
-      IS DISTINCT FROM (c.goods, c.promotion, c.coupon, c.freight, c.tax, c.payable, c.currency, c.buyer_id, c.kinds)
+  AND (p.goods_minor, p.promotion_discount_minor, p.coupon_discount_minor, p.price_change_minor, p.freight_minor,
+       p.tax_minor, p.payable_minor, p.currency, p.buyer_id, 1)
+      IS DISTINCT FROM (c.goods, c.promotion, c.coupon, c.price_change, c.freight, c.tax, c.payable, c.currency,
+                        c.buyer_id, c.kinds)
+LIMIT 1000;
+
+-- name: due_is_payable
+-- What is due for an order is what it costs.
+SELECT d.order_id::text AS id, format('due %s, costs %s', d.amount_minor, o.payable_minor) AS why
+FROM pay_order AS d JOIN orders AS o USING (order_id)
+WHERE (d.amount_minor, d.currency) <> (o.payable_minor, o.currency)
+LIMIT 1000;
+
+-- name: price_changes
+-- What a seller has taken off an order and its lines is what the last change on record says.
+SELECT l.line_id::text AS id,
+       format('%s taken off, on record %s', l.price_change_minor, coalesce(c.after_minor, 0)) AS why
+FROM order_line AS l
+LEFT JOIN (SELECT DISTINCT ON (p.order_id, e ->> 'line_id') p.order_id, (e ->> 'line_id')::bigint AS line_id,
+                  (e ->> 'after_minor')::bigint AS after_minor
+           FROM price_change AS p, jsonb_array_elements(p.lines) AS e
+           ORDER BY p.order_id, e ->> 'line_id', p.change_id DESC) AS c USING (order_id, line_id)
+WHERE l.price_change_minor <> coalesce(c.after_minor, 0)
 LIMIT 1000;
 
 -- name: parents_and_children

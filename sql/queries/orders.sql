@@ -61,7 +61,8 @@ INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]);
 
 -- name: read_order
--- One order, with the attempts to pay its root, and the root's refunds: of a child those with lines of it.
+-- One order, with the attempts to pay its root, and the root's refunds: of a child those with lines of it;
+-- and what sellers have changed.
 SELECT o.*, p.status = 'INVALID' AS parent_paid,
     (SELECT coalesce(json_agg(json_build_object(
          'payment_id', payment_id::text, 'channel', channel, 'method', method, 'status', status,
@@ -74,7 +75,14 @@ SELECT o.*, p.status = 'INVALID' AS parent_paid,
          'created_at', r.created_at) ORDER BY r.refund_id), '[]')
      FROM refund AS r
      WHERE r.order_id = coalesce(o.parent_id, o.order_id) AND (o.parent_id IS NULL OR EXISTS (
-         SELECT FROM refund_line AS l WHERE l.refund_id = r.refund_id AND l.order_id = o.order_id))) AS refunds
+         SELECT FROM refund_line AS l WHERE l.refund_id = r.refund_id AND l.order_id = o.order_id))) AS refunds,
+    (SELECT coalesce(json_agg(json_build_object(
+         'change_id', c.change_id::text, 'order_id', c.order_id::text, 'before_minor', c.before_minor,
+         'after_minor', c.after_minor, 'payable_before_minor', c.payable_before_minor, 'reason', c.reason,
+         'changed_by', c.changed_by, 'created_at', c.created_at) ORDER BY c.change_id), '[]')
+     FROM price_change AS c WHERE c.order_id = ANY(ARRAY(
+         SELECT o.order_id UNION ALL SELECT part.order_id FROM orders AS part WHERE part.parent_id = o.order_id))
+    ) AS price_changes
 FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id WHERE o.order_id = $1;
 
 -- name: read_children

@@ -84,7 +84,7 @@ WITH family AS MATERIALIZED (
        OR parent_id = ANY(ARRAY(SELECT order_id FROM payment_order WHERE payment_id = ANY($1::bigint[])))
     ORDER BY order_id FOR UPDATE
 ), due AS MATERIALIZED (
-    SELECT order_id, status, payment_id FROM pay_order
+    SELECT order_id, status, amount_minor, payment_id FROM pay_order
     WHERE order_id = ANY(ARRAY(SELECT order_id FROM family)) AND due_number = 1
     ORDER BY order_id FOR UPDATE
 ), attempt AS MATERIALIZED (
@@ -92,7 +92,7 @@ WITH family AS MATERIALIZED (
     WHERE payment_id = ANY($1::bigint[]) AND (SELECT count(*) FROM due) >= 0
     ORDER BY payment_id FOR UPDATE
 )
-SELECT a.*, d.status AS pay_status, d.payment_id AS counted_id, root.status AS order_status, s.*
+SELECT a.*, d.status AS pay_status, d.amount_minor AS due_minor, d.payment_id AS counted_id, root.status AS order_status, s.*
 FROM attempt AS a JOIN due AS d USING (order_id) JOIN family AS root USING (order_id)
 CROSS JOIN LATERAL (
     SELECT array_agg(shop_id ORDER BY order_id) AS shop_ids,
@@ -208,7 +208,7 @@ RETURNING payment_id;
 -- name: read_attempts
 -- Attempts with the state of their order, for deciding what to ask the channel.
 SELECT a.payment_id, a.order_id, a.channel, a.method, a.status, a.currency, a.amount_minor, a.return_url,
-       o.status AS order_status, p.status AS pay_status, p.payment_id AS counted_id
+       o.status AS order_status, p.status AS pay_status, p.payment_id AS counted_id, p.amount_minor AS due_minor
 FROM payment_order a
 JOIN orders o ON o.order_id = a.order_id
 JOIN pay_order p ON p.order_id = a.order_id AND p.due_number = a.due_number

@@ -75,6 +75,7 @@ NOT_OF_A_ROUTE = {
     "method_not_allowed": "the answer to a method that a path does not have",
 }
 NEEDS_A_KEY = {
+    "/admin/orders/{order_id}/price_change",
     "/shopping/cart/checkout/entries",
     "/shopping/orders/{order_id}/payments",
     "/refund/refund",

@@ -78,6 +78,15 @@ BREAKS = {
         "UPDATE orders SET freight_minor = 1, payable_minor = payable_minor + 1 WHERE order_id = {unpaid}",
         "{unpaid}",
     ),
+    "due_is_payable": (
+        "UPDATE pay_order SET amount_minor = amount_minor + 1 WHERE order_id = {unpaid}",
+        "{unpaid}",
+    ),
+    "price_changes": (
+        "INSERT INTO price_change VALUES (1, {paid}, 'm', 'merchant', 'r', 0, 5, 3000,"
+        ' \'[{{"line_id": "{paid_line}", "before_minor": 0, "after_minor": 5}}]\', now())',
+        "{paid_line}",
+    ),
     "parents_and_children": ("UPDATE orders SET status = 'CANCELED' WHERE order_id = {child}", "{child}"),
     "coupons_and_orders": ("UPDATE coupon SET status = 'used' WHERE order_id IS NOT NULL", "{coupon}"),
     "coupons_spent_once": ("UPDATE coupon SET status = 'available', order_id = NULL", "{coupon}"),
