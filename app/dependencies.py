@@ -1,7 +1,8 @@
 """What a plain handler may ask for by name.
 
-`services: ServicesDependency`, `buyer: Buyer`, `staff: Staff`, `op: Operator`, `caller: AnyCaller`; the last
-four refuse whoever has not logged in or has another role.
+`services: ServicesDependency`, `visitor: Visitor` (None where nobody has logged in), `buyer: Buyer`,
+`staff: Staff`, `op: Operator`, `caller: AnyCaller`; the last four refuse whoever has not logged in or has
+another role.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ AnyRequest = Request[Any, Any, Any]
 
 ServicesDependency = NamedDependency[Services]
 AnyCaller = NamedDependency[Caller]
+Visitor = NamedDependency[Caller | None]
 Buyer = NamedDependency[Caller]
 Staff = NamedDependency[Caller]
 Operator = NamedDependency[Caller]
@@ -35,6 +37,14 @@ def provide_caller(request: AnyRequest, state: State) -> Caller:
     if caller.role == "buyer":
         state.services.rate_limiter.take(caller.sub)
     return caller
+
+
+def provide_visitor(request: AnyRequest, state: State) -> Caller | None:
+    """Whoever it is. Raises Unauthorized for a token that is not valid, TooManyRequests."""
+    if "authorization" in request.headers:
+        return provide_caller(request, state)
+    state.services.anonymous_limiter.take(request.client.host if request.client else "?")
+    return None
 
 
 def provide_buyer(request: AnyRequest, state: State) -> Caller:
@@ -54,6 +64,7 @@ def provide_op(request: AnyRequest, state: State) -> Caller:
 
 DEPENDENCIES = {
     "services": Provide(provide_services, sync_to_thread=False),
+    "visitor": Provide(provide_visitor, sync_to_thread=False),
     "caller": Provide(provide_caller, sync_to_thread=False),
     "buyer": Provide(provide_buyer, sync_to_thread=False),
     "staff": Provide(provide_staff, sync_to_thread=False),

@@ -55,6 +55,19 @@ async def put_sku(
     return pool_id
 
 
+async def put_template(pool: asyncpg.Pool, template_id: str, **document: object) -> None:
+    """A coupon template, 10.00 off unless it says otherwise, that every process knows a moment later."""
+    written = {"name": template_id, "effect": {"kind": "amount_off", "amount_minor": 1_000}} | document
+    await pool.execute(
+        "WITH next AS (UPDATE snapshot_version SET version = version + 1 WHERE name = 'promotions'"
+        " RETURNING version) INSERT INTO coupon_template (template_id, document, quantity_total, version)"
+        " SELECT $1, $2, $3, version FROM next",
+        template_id,
+        written,
+        written.get("quantity_total"),
+    )
+
+
 async def put_flash_sale(
     pool: asyncpg.Pool,
     activity_id: str,

@@ -22,10 +22,21 @@ from app.coupons.errors import (
 from app.coupons.give import grant
 from app.coupons.invite import own_invitation
 from app.coupons.list_coupons import list_coupons
+from app.coupons.offers import open_offers
 from app.coupons.redeem import redeem
-from app.coupons.schemas import ClaimRequest, Code, Coupon, Grant, Granted, Invitation, Redeem, Template
+from app.coupons.schemas import (
+    ClaimRequest,
+    Code,
+    Coupon,
+    Grant,
+    Granted,
+    Invitation,
+    OpenOffer,
+    Redeem,
+    Template,
+)
 from app.coupons.take import claim
-from app.dependencies import Buyer, ServicesDependency, Staff
+from app.dependencies import Buyer, ServicesDependency, Staff, Visitor
 from app.lib.answers import as_response
 from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
@@ -40,6 +51,7 @@ from app.lib.parameters import (
     RequiredQueryId,
 )
 from app.pricing.documents import CouponTemplateDocument
+from app.pricing.errors import SkuNotFound
 from app.promotions.check_effect import EffectSkuUnknown
 
 # A scope of 5,000 ids, or a grant to 10,000 buyers, of up to 64 characters each.
@@ -116,6 +128,20 @@ async def show_coupons(
     return await list_coupons(services.pool, buyer.sub, services.clock.now(), cursor, limit)
 
 
+@get("/coupon/offers", roles=None, problems=(SkuNotFound,))
+async def show_offers(
+    services: ServicesDependency,
+    visitor: Visitor,
+    shop_id: QueryId = None,
+    sku_id: QueryId = None,
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = "",
+) -> Page[OpenOffer]:
+    """What can be claimed now, for a shop or a SKU. Works without login; with it says what the buyer can."""
+    buyer_id = visitor.sub if visitor is not None and visitor.role == "buyer" else None
+    return await open_offers(services, buyer_id, shop_id, sku_id, cursor, limit)
+
+
 @get("/coupon/invite", problems=(TemplateNotFound,))
 async def show_invitation(
     template_id: RequiredQueryId, services: ServicesDependency, buyer: Buyer
@@ -131,6 +157,7 @@ ROUTES = [
     show_codes,
     grant_coupons,
     show_coupons,
+    show_offers,
     show_invitation,
 ]
 HOT_ROUTES: list[HotRoute[Any]] = [

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from app.lib.bounds import Id
-from app.pricing.documents import CouponTemplateDocument
+from app.pricing.documents import Condition, CouponTemplateDocument, Effect, Limits, Scope
 
 # One transaction gives them all: this many take about half a second.
 GRANT_USERS_MAX = 10_000
@@ -60,6 +60,27 @@ class Invitation(Struct, frozen=True):
     code: str
     invited_count: int
     rewarded_count: int
+
+
+class OpenOffer(Struct, frozen=True, kw_only=True):
+    """Coupons that can be claimed now. `left` is null where there is no end to them, and a hint otherwise;
+    `can_claim` is null for who has not logged in.
+    """
+
+    template_id: str
+    name: str
+    shop_id: str | None
+    scope: Scope
+    condition: Condition
+    effect: Effect
+    limits: Limits
+    valid_from: datetime | None
+    valid_to: datetime | None
+    valid_days: int | None
+    claim_to: datetime | None
+    per_buyer_max: int | None
+    left: int | None
+    can_claim: bool | None
 
 
 class Coupon(Struct, frozen=True):

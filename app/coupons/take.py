@@ -15,6 +15,7 @@ from app.coupons.commit import CouponCommitter, Taken
 from app.coupons.errors import CouponsExhausted, PerBuyerMaxReached, TemplateNotFound
 from app.coupons.gate import Claim, CouponGate
 from app.coupons.held import HeldCoupons
+from app.coupons.offered import GrantedCounts
 from app.coupons.schemas import ClaimRequest
 from app.coupons.scripts import Asked, Verdict
 from app.lib import metrics
@@ -36,16 +37,18 @@ class Taking:
 
     gate: CouponGate
     committer: CouponCommitter
+    offered: GrantedCounts
 
     async def stop(self) -> None:
         """Finish every claim that was taken."""
+        await self.offered.stop()
         await self.gate.stop()
         await self.committer.stop()
 
 
 def open_taking(pool: Pool, valkey: Valkey, held: HeldCoupons) -> Taking:
     gate = CouponGate(valkey, pool)
-    return Taking(gate, CouponCommitter(pool, gate, held))
+    return Taking(gate, CouponCommitter(pool, gate, held), GrantedCounts(pool))
 
 
 async def claim(services: Services, request: HotRequest[ClaimRequest]) -> Answer:

@@ -110,6 +110,10 @@ WHERE t.template_id = g.template_id;
 -- How many coupons of a template have been given out.
 SELECT granted_count FROM coupon_template WHERE template_id = $1;
 
+-- name: read_granted_counts
+-- The same of many templates.
+SELECT template_id, granted_count FROM coupon_template WHERE template_id = ANY($1::text[]);
+
 -- name: read_holders
 -- Who has had coupons of a template, and how many, after a buyer.
 SELECT buyer_id, quantity FROM coupon_claim WHERE template_id = $1 AND buyer_id > $2 ORDER BY buyer_id LIMIT $3;

@@ -17,7 +17,7 @@ async def judge(stack: Stack, rush: Rush, *, orders: int, at_rest: bool = True) 
     for buyer in rush.buyers:
         in_ledger = set(by_buyer.get(buyer.buyer_id, ()))
         # Acknowledged means in the ledger, and every answer to one key names the same order.
-        assert buyer.order_ids == in_ledger, buyer
+        assert buyer.made_ids == in_ledger, buyer
         assert buyer.outcome == "placed" if in_ledger else buyer.outcome in CLEAR_REFUSALS, buyer
         assert all(told.status in (201, 409, 503) for told in buyer.answers), buyer
     assert len(by_buyer) == orders

@@ -1,8 +1,8 @@
 """Buyers who all want the same thing at once, each as a careful app behaves.
 
-Enters a sale and a number of buyers, leaves what each of them was told. A buyer has one Idempotency-Key, a
-connection per try, and tries again with the same key when there was no answer or a 503, until told 201 or
-409. Every answer is kept, so that a judge can compare them with the ledger.
+Enters what they want and a number of buyers, leaves what each of them was told. A buyer has one
+Idempotency-Key, a connection per try, and tries again with the same key when there was no answer or a 503,
+until told 200, 201 or 409. Every answer is kept, so that a judge can compare them with the ledger.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from app.lib.auth import make_token
 from app.settings import Settings
 
 PATH = "/shopping/cart/checkout/entries"
+CLAIM_PATH = "/coupon/claim"
 # What an app waits for an answer; longer than the committer's tries (RETRY_FOR_S) and a statement timeout.
 ANSWER_LIMIT_S = 20.0
 # Tries of one buyer: with the waits between them far longer than any outage in these tests.
@@ -40,7 +41,8 @@ class Told:
 
     status: int
     code: str
-    order_id: str
+    # what was placed or claimed
+    made_id: str
     replayed: bool
     body: bytes
     retry_after_s: float
@@ -55,8 +57,9 @@ class Buyer:
     unanswered: int = 0
 
     @property
-    def order_ids(self) -> set[str]:
-        return {told.order_id for told in self.answers if told.status == 201}
+    def made_ids(self) -> set[str]:
+        """The orders or coupons that the buyer was told of: one, if all is well."""
+        return {told.made_id for told in self.answers if told.status in (200, 201)}
 
     @property
     def outcome(self) -> str:
@@ -64,19 +67,28 @@ class Buyer:
         return self.answers[-1].code if self.answers else "no answer"
 
 
-class Rush:
+class Crowd:
     """`run` lets all buyers loose and returns when each has an outcome."""
 
-    def __init__(self, settings: Settings, sale: Sale, buyers: int, *, at_once: int | None = None) -> None:
+    # Counts in the ledger what they have got of `subject`.
+    progress: str
+
+    def __init__(
+        self, settings: Settings, name: str, subject: object, buyers: int, *, at_once: int | None = None
+    ) -> None:
         """`at_once`: so many of them at a time, so that the sale lasts and has a middle; by default all."""
         self._settings = settings
-        self.sale = sale
+        self.subject = subject
         self._at_once = asyncio.Semaphore(at_once or buyers)
-        self.buyers = [Buyer(f"{sale.activity_id}-{n}", f"rush-{n}") for n in range(buyers)]
+        self.buyers = [Buyer(f"{name}-{n}", f"rush-{n}") for n in range(buyers)]
+
+    def request(self, token: str, key: str) -> bytes:
+        """The bytes of one buyer's call."""
+        raise NotImplementedError
 
     @property
-    def placed(self) -> int:
-        return sum(bool(buyer.order_ids) for buyer in self.buyers)
+    def served(self) -> int:
+        return sum(bool(buyer.made_ids) for buyer in self.buyers)
 
     @property
     def answered(self) -> int:
@@ -88,14 +100,14 @@ class Rush:
 
     async def run_again(self) -> None:
         """Those who were refused try once more, with the same keys."""
-        await asyncio.gather(*[self._buy(buyer) for buyer in self.buyers if not buyer.order_ids])
+        await asyncio.gather(*[self._buy(buyer) for buyer in self.buyers if not buyer.made_ids])
 
     async def _buy(self, buyer: Buyer, hang_up: bool = False) -> None:
         async with self._at_once:
             await self._try_until_told(buyer, hang_up)
 
     async def _try_until_told(self, buyer: Buyer, hang_up: bool) -> None:
-        request = self._request(buyer)
+        request = self.request(make_token(self._settings, sub=buyer.buyer_id, role="buyer"), buyer.key)
         for _ in range(TRIES_MAX):
             told = await (self._send_and_leave(request) if hang_up else self._ask(request))
             hang_up = False
@@ -108,10 +120,6 @@ class Rush:
                 return
             await asyncio.sleep(min(told.retry_after_s, NO_ANSWER_WAIT_S))
         raise AssertionError(f"{buyer} has no outcome after {TRIES_MAX} tries")
-
-    def _request(self, buyer: Buyer) -> bytes:
-        token = make_token(self._settings, sub=buyer.buyer_id, role="buyer")
-        return checkout_request(self.sale, token, buyer.key)
 
     async def _ask(self, request: bytes) -> Told | None:
         try:
@@ -128,6 +136,34 @@ class Rush:
         return None
 
 
+class Rush(Crowd):
+    """All of them want one unit of a sale."""
+
+    progress = "SELECT reserved FROM stock_pool WHERE pool_id = $1"
+
+    def __init__(self, settings: Settings, sale: Sale, buyers: int, *, at_once: int | None = None) -> None:
+        super().__init__(settings, sale.activity_id, sale.pool_id, buyers, at_once=at_once)
+        self.sale = sale
+
+    def request(self, token: str, key: str) -> bytes:
+        return checkout_request(self.sale, token, key)
+
+
+class ClaimRush(Crowd):
+    """All of them want a coupon of one template."""
+
+    progress = "SELECT granted_count FROM coupon_template WHERE template_id = $1"
+
+    def __init__(
+        self, settings: Settings, template_id: str, buyers: int, *, at_once: int | None = None
+    ) -> None:
+        super().__init__(settings, template_id, template_id, buyers, at_once=at_once)
+        self.template_id = template_id
+
+    def request(self, token: str, key: str) -> bytes:
+        return post(CLAIM_PATH, token, key, msgspec.json.encode({"template_id": self.template_id}))
+
+
 def checkout_request(sale: Sale, token: str, key: str, *, price_minor: int | None = None) -> bytes:
     """The bytes of a call that buys one at the sale's price, or at another one."""
     body = msgspec.json.encode(
@@ -139,8 +175,13 @@ def checkout_request(sale: Sale, token: str, key: str, *, price_minor: int | Non
             "activity_id": sale.activity_id,
         }
     )
+    return post(PATH, token, key, body)
+
+
+def post(path: str, token: str, key: str, body: bytes) -> bytes:
+    """The bytes of one call on a connection of its own."""
     head = (
-        f"POST {PATH} HTTP/1.1\r\nhost: rushcart\r\nauthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: rushcart\r\nauthorization: Bearer {token}\r\n"
         f"idempotency-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         "connection: close\r\n\r\n"
     )
@@ -164,7 +205,7 @@ async def ask(port: int, request: bytes) -> Told:
     return Told(
         status,
         answer.get("code", "placed"),
-        answer.get("order_id", ""),
+        answer.get("order_id") or answer.get("coupon_id", ""),
         headers.get("idempotent-replayed") == "true",
         body,
         float(headers.get("retry-after", 0)),

@@ -93,6 +93,20 @@ class Stack:
 
         await wait_until(on_sale, READY_LIMIT_S)
 
+    async def wait_on_offer(self, template_id: str) -> None:
+        """Until every API process offers the coupons."""
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+
+            async def offered() -> bool:
+                answers = [
+                    await http.get(f"{self.address}/coupon/offers", headers={"connection": "close"})
+                    for _ in range(LOOKS)
+                ]
+                shown = [[each["template_id"] for each in answer.json()["items"]] for answer in answers]
+                return all(template_id in each for each in shown)
+
+            await wait_until(offered, READY_LIMIT_S)
+
     async def wait_settled(self) -> None:
         """Until the gate holds nothing in flight and equals the ledger."""
 

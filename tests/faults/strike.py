@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from tests.faults.rush import Rush
+from tests.faults.rush import Crowd
 from tests.waiting import wait_until
 
 # "In the middle": so many orders are in the ledger, and the other buyers are on their way.
@@ -20,10 +20,9 @@ MIDDLE = 20
 AT_ONCE = 64
 # A rush of 2,000 needs about a second until its first orders are in the ledger.
 MIDDLE_LIMIT_S = 30.0
-RESERVED = "SELECT reserved FROM stock_pool WHERE pool_id = $1"
 
 
-async def rush_and_strike(rush: Rush, database_url: str, strike: Callable[[], None]) -> asyncio.Task[None]:
+async def rush_and_strike(rush: Crowd, database_url: str, strike: Callable[[], None]) -> asyncio.Task[None]:
     """Start the rush, return when `strike` has run in its middle; the rush goes on in the task."""
     watching = threading.Event()
     answered_when_struck = -1
@@ -34,7 +33,7 @@ async def rush_and_strike(rush: Rush, database_url: str, strike: Callable[[], No
         watching.set()
 
         async def in_the_middle() -> bool:
-            return bool(await connection.fetchval(RESERVED, rush.sale.pool_id) >= MIDDLE)
+            return bool(await connection.fetchval(rush.progress, rush.subject) >= MIDDLE)
 
         await wait_until(in_the_middle, MIDDLE_LIMIT_S, poll_s=0.001)
         answered_when_struck = rush.answered

@@ -62,7 +62,7 @@ async def test_a_stop_under_load_answers_every_order_that_it_has_taken(
     )
 
     async def all_told() -> bool:
-        return rush.placed == in_ledger
+        return rush.served == in_ledger
 
     await wait_until(all_told)
     assert await stack.in_flight() == 0
