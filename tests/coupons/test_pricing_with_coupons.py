@@ -54,6 +54,7 @@ async def test_the_summary_has_the_fields_of_the_contract_in_their_order(
         "goods_minor",
         "discount_minor",
         "freight_minor",
+        "tax_minor",
         "payable_minor",
         "lines",
     ]
