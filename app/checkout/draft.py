@@ -65,6 +65,7 @@ def draft_checkout(
     root.pay_deadline = pay_deadline
     root.points_used = priced.summary.points_used
     root.points_earned = priced.summary.points_earned
+    root.priced_with = priced.priced_with
     status = "NOT_PAID" if root.payable_minor else "INVALID" if children else "PENDING_SHIPMENT"
     root.event = OrderPlaced(
         root_id, once.caller_id, request.currency, root.payable_minor, pay_deadline, shop_orders

@@ -14,6 +14,7 @@ import msgspec
 from app.addresses.schemas import AddressSnapshot
 from app.lib.idempotency import Once
 from app.pricing.limits import RuleUse
+from app.pricing.priced import PricedWith
 from app.pricing.schemas import Discount
 from app.stock.scripts import Reservation
 
@@ -79,6 +80,7 @@ class OrderDraft(msgspec.Struct, gc=False, omit_defaults=True):
     # of the order that is paid, not of a child
     points_used: int = 0
     points_earned: int = 0
+    priced_with: PricedWith | None = None
 
 
 class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):

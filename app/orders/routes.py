@@ -13,8 +13,9 @@ from app.lib.parameters import Limit, NumberCursor, PathId, QueryId
 from app.orders.cancel import cancel
 from app.orders.confirm_receipt import confirm_receipt
 from app.orders.errors import OrderNotCancelable, OrderNotFound, PartOfParent, ReceiptNotConfirmable
+from app.orders.explain import explain_order
 from app.orders.read import list_buyer_orders, list_orders, read_buyer_order, read_order
-from app.orders.schemas import ListedOrder, OrderDetail
+from app.orders.schemas import ListedOrder, OrderDetail, OrderPricing
 from app.orders.state import OrderStatus
 
 Statuses = Annotated[list[OrderStatus] | None, QueryParameter(name="status", max_items=len(OrderStatus))]
@@ -77,4 +78,18 @@ async def show_order(order_id: PathId, services: ServicesDependency, staff: Staf
     return await read_order(services.pool, staff, order_id)
 
 
-ROUTES = [show_buyer_orders, show_buyer_order, cancel_order, confirm_order_receipt, show_orders, show_order]
+@get("/admin/orders/{order_id:str}/pricing", problems=(OrderNotFound,))
+async def show_order_pricing(order_id: PathId, services: ServicesDependency, staff: Staff) -> OrderPricing:
+    """Each step from the goods to what is to be paid, replayed with the rules as they were then."""
+    return await explain_order(services, staff, order_id)
+
+
+ROUTES = [
+    show_buyer_orders,
+    show_buyer_order,
+    cancel_order,
+    confirm_order_receipt,
+    show_orders,
+    show_order,
+    show_order_pricing,
+]

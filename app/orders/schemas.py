@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 
 from app.orders.state import OrderStatus
+from app.pricing.explain import ExplainedStep
+from app.pricing.priced import PricedWith
+from app.pricing.schemas import Rejected
 
 
 class ListedLine(msgspec.Struct):
@@ -147,3 +150,53 @@ class OrderDetail(msgspec.Struct):
     payments: list[PaymentEntry]
     refunds: list[RefundEntry]
     price_changes: list[PriceChangeEntry]
+
+
+class PricedOrderLine(msgspec.Struct):
+    """A line as it was recorded, each kind of discount by itself. A positive price change lowers."""
+
+    line_id: str
+    sku_id: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int
+    goods_minor: int
+    promotion_discount_minor: int
+    coupon_discount_minor: int
+    points_discount_minor: int
+    red_packet_minor: int
+    gift_card_minor: int
+    price_change_minor: int
+    freight_minor: int
+    tax_minor: int
+    payable_minor: int
+    discounts: list[LineDiscount]
+
+
+class PricingDifference(msgspec.Struct):
+    """Where the replay gives another amount than the order has."""
+
+    sku_id: str
+    kind: str
+    rule_id: str
+    recorded_minor: int
+    replayed_minor: int
+
+
+class OrderPricing(msgspec.Struct):
+    """How an order came to its price: `steps` in the order in which they were taken.
+
+    `adds_up`: the recorded amounts come to the order's. `matches`: promotions and coupons as they were then
+    give the recorded amounts again; null where nothing was kept to replay from.
+    """
+
+    order_id: str
+    currency: str
+    quote_id: str | None
+    priced_with: PricedWith | None
+    lines: list[PricedOrderLine]
+    steps: list[ExplainedStep]
+    rejected: list[Rejected]
+    adds_up: bool
+    matches: bool | None
+    differences: list[PricingDifference]

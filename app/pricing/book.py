@@ -57,6 +57,9 @@ class PriceBook(Struct, frozen=True, eq=False):
     uses: Mapping[UseKey, int] = {}
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
+    # how far it has come
+    promotions_version: int = 0
+    catalog_version: int = 0
     # each book gathers anew
     rules_by_sku: dict[str, tuple[Rule, ...]] = {}
 
@@ -129,6 +132,9 @@ class PriceBook(Struct, frozen=True, eq=False):
         promotions |= added
         limited = _limited(promotions, self.templates)
         return replace(self, promotions=promotions, index=index, rules_by_sku={}, **limited)
+
+    def with_versions(self, versions: Mapping[str, int]) -> PriceBook:
+        return replace(self, promotions_version=versions["promotions"], catalog_version=versions["catalog"])
 
     def rule_of(self, use: RuleUse) -> Rule | None:
         """The rule as it is now; None where it is gone."""

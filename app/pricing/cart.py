@@ -5,6 +5,8 @@ What only this side of the engine can know is gathered here; the arithmetic is i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from app.bootstrap import Services
@@ -13,7 +15,8 @@ from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, choose_coupons, price
-from app.pricing.priced import Priced
+from app.pricing.limits import SPENT
+from app.pricing.priced import Priced, PricedWith
 from app.pricing.rules import milliseconds
 from app.pricing.schemas import CartRequest
 
@@ -23,15 +26,25 @@ async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest
 
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, Unavailable.
     """
-    return price(
+    buyer = ANONYMOUS if buyer_id is None else await _buyer(services, buyer_id, cart)
+    book, now_ms = services.prices.book, milliseconds(services.clock.now())
+    priced = price(
         cart,
-        services.prices.book,
-        ANONYMOUS if buyer_id is None else await _buyer(services, buyer_id, cart),
-        milliseconds(services.clock.now()),
+        book,
+        buyer,
+        now_ms,
         quote_id=f"{services.ids.next():x}",
         quote_ttl_s=services.settings.quote_ttl_s,
         hints=services.hints,
     )
+    spent: Sequence[tuple[str, str]] = ()
+    if book.limited:
+        spent = [(each.rule_id, each.code) for each in priced.summary.rejected if each.code in SPENT]
+    asked = cart.coupon_ids if not cart.auto_coupons else [*cart.coupon_ids, *priced.coupons]
+    priced.priced_with = PricedWith(
+        now_ms, book.promotions_version, book.catalog_version, asked, spent, buyer.region
+    )
+    return priced
 
 
 async def _buyer(services: Services, buyer_id: str, cart: CartRequest) -> Buyer:

@@ -23,7 +23,7 @@ from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_a
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
 from app.pricing.summary import rejections, summarize
-from app.pricing.walk import Entry, Miss, start, walk_on
+from app.pricing.walk import Entry, Miss, Walk, start, walk_on
 
 
 class UsableCoupon(Struct, frozen=True, gc=False):
@@ -67,6 +67,23 @@ def price(
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen.
     """
     basket = resolve(cart, book, now_ms)
+    walk, rejected = apply_rules(cart, book, buyer, basket)
+    charges = charge(basket, walk, book, buyer.region)
+    gifts = pack_gifts(walk.given, basket, book, hints)
+    walk.misses += [Miss(each.entry, SOLD_OUT) for each in gifts.gone]
+    rejected += rejections(walk.misses)
+    priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
+    count_points(cart, buyer.purse, walk.steps, priced, book)
+    if charges is not None:  # points are earned for goods alone
+        add_charges(priced, charges)
+    priced.region = buyer.region
+    return priced
+
+
+def apply_rules(
+    cart: CartRequest, book: PriceBook, buyer: Buyer, basket: Basket
+) -> tuple[Walk, list[Rejected]]:
+    """What each rule gives and why others give nothing; and what was asked for and cannot apply at all."""
     promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
     if cart.auto_coupons:
         promotions, chosen, rejected = _choose_coupons(cart.coupon_ids, buyer, promotions, basket, book)
@@ -79,17 +96,7 @@ def price(
         deductions, refused = deduction_entries(cart, buyer.purse, basket, book)
         entries = in_order(entries, deductions)
         rejected += refused
-    walk = walk_on(start(basket.lines), entries, basket.lines)
-    charges = charge(basket, walk, book, buyer.region)
-    gifts = pack_gifts(walk.given, basket, book, hints)
-    walk.misses += [Miss(each.entry, SOLD_OUT) for each in gifts.gone]
-    rejected += rejections(walk.misses)
-    priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
-    count_points(cart, buyer.purse, walk.steps, priced, book)
-    if charges is not None:  # points are earned for goods alone
-        add_charges(priced, charges)
-    priced.region = buyer.region
-    return priced
+    return walk_on(start(basket.lines), entries, basket.lines), rejected
 
 
 def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> CouponChoice:

@@ -26,6 +26,9 @@ class UseLimits(Struct, frozen=True, gc=False):
     uses_per_buyer_max: int | None
 
 
+# Why a limited rule gives nothing.
+SPENT = frozenset({"uses_spent", "uses_per_buyer_spent", "budget_spent"})
+
 UNLIMITED = UseLimits(None, None, None)
 
 

@@ -31,6 +31,20 @@ class PricedLine(Struct, gc=False):
     gift: bool = False
 
 
+class PricedWith(Struct, frozen=True, gc=False, array_like=True):
+    """What a price depended on beside the lines themselves, for whoever wants to know later."""
+
+    at_ms: int
+    # of the book: the promotions' and templates', and the catalog's
+    promotions_version: int
+    catalog_version: int
+    # that the cart asked for, or that were chosen for it
+    coupon_ids: Sequence[str]
+    # limited rules of which too little was left: (rule id, code)
+    spent: Sequence[tuple[str, str]] = ()
+    region: str | None = None
+
+
 class Priced(Struct, gc=False):
     summary: Summary
     lines: list[PricedLine]
@@ -44,3 +58,4 @@ class Priced(Struct, gc=False):
     region: str | None = None
     # the limited rules that gave something
     uses: Sequence[RuleUse] = ()
+    priced_with: PricedWith | None = None

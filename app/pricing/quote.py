@@ -18,7 +18,7 @@ from app.catalog.snapshot import Sku
 from app.pricing.book import PriceBook
 from app.pricing.gifts import Hints
 from app.pricing.limits import UNLIMITED, RuleUse
-from app.pricing.priced import Priced, PricedLine
+from app.pricing.priced import Priced, PricedLine, PricedWith
 from app.pricing.rules import Rule
 from app.pricing.schemas import CartRequest, Discount, LineSummary, PriceDifference, Summary
 from app.pricing.summary import group_by_shop
@@ -65,6 +65,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     region: str | None = None
     # what it takes of limited rules: nearly always nothing
     uses: Sequence[RuleUse] = ()
+    priced_with: PricedWith | None = None
 
     @classmethod
     def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
@@ -104,6 +105,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             lines,
             priced.region,
             priced.uses,
+            priced.priced_with,
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
@@ -168,7 +170,9 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
     )
     coupons = {rule.rule_id: rule.amount_minor for rule in applied if rule.kind == "coupon"}
     uses = [_within(use, book.rule_of(use)) for use in quote.uses]
-    return replace(now, summary=summary, lines=lines, coupons=coupons, uses=uses)
+    return replace(
+        now, summary=summary, lines=lines, coupons=coupons, uses=uses, priced_with=quote.priced_with
+    )
 
 
 def _within(use: RuleUse, rule: Rule | None) -> RuleUse:

@@ -81,8 +81,9 @@ class PriceSnapshots:
                 row["name"]: row["version"] for row in rows if row["version"] > self._versions[row["name"]]
             }
             if newer:
-                self.book = await self._read(self.book, newer)
+                book = await self._read(self.book, newer)
                 self._versions |= newer
+                self.book = book.with_versions(self._versions)
             if self.book.limited:
                 self.learn_uses(await self._read_uses(self.book))
 

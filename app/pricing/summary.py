@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints
-from app.pricing.limits import RuleUse, with_use
+from app.pricing.limits import SPENT, RuleUse, with_use
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import Discount, LineSummary, Rejected, ShopSummary, Summary
@@ -20,7 +20,7 @@ from app.pricing.walk import Entry, Miss, Walk, rejection
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 # Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
-TOLD_OF_PROMOTIONS = frozenset({"minimum_not_met", "uses_spent", "uses_per_buyer_spent", "budget_spent"})
+TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met"}
 
 
 def rejections(misses: Sequence[Miss]) -> list[Rejected]:

@@ -1,0 +1,110 @@
+"""An order's cart once more, and a price book of the time when it was priced: to explain, or to rehearse.
+
+Enters the lines of a root order and what it was priced with, leaves what the engine needs. A line's own
+prices count, so that neither a flash sale nor the catalog of then is needed, but for its item's categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from app.catalog.snapshot import Shop, Sku
+from app.lib.postgres import Pool
+from app.lib.sql import load
+from app.pricing.book import PriceBook
+from app.pricing.buyer import Buyer, BuyerCoupon
+from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.priced import PricedWith
+from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule, coupon_rule, promotion_rule
+from app.pricing.schemas import CartLine, CartRequest
+
+sql = load("explain")
+
+Row = asyncpg.Record
+# (SKU, kind, rule id) -> amount
+Given = dict[tuple[str, str, str], int]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What is needed to price a cart again as it was priced."""
+
+    cart: CartRequest
+    book: PriceBook
+    buyer: Buyer
+    at_ms: int
+
+
+async def gather(
+    pool: Pool, priced_with: PricedWith, currency: str, lines: Sequence[Row], lanes: tuple[str, ...]
+) -> Replay:
+    """The cart of these lines (a root's and its children's), and a book of that time."""
+    bought = [line for line in lines if not is_gift(line)]
+    skus = [_sku(line, currency) for line in bought]
+    shop_ids = sorted({sku.shop_id for sku in skus})
+    version = priced_with.promotions_version
+    spent = {rule_id for rule_id, _ in priced_with.spent}
+    promotions = await pool.fetch(sql.promotions_at, version, shop_ids)
+    asked = [each for each in priced_with.coupon_ids if each not in spent]
+    numbers = [int(each) for each in asked if each.isdecimal() and len(each) < 19]
+    coupons = await pool.fetch(sql.coupons_at, version, numbers)
+    book = (
+        PriceBook(lanes=lanes)
+        .with_catalog([Shop(each, each, currency) for each in shop_ids], skus)
+        .with_promotions(_promotions(promotions, spent, lanes))
+        .with_templates([_template(row, lanes) for row in coupons])
+    )
+    held = {
+        row["coupon_id"]: BuyerCoupon(row["coupon_id"], row["template_id"], "available", ALWAYS_MS, NEVER_MS)
+        for row in coupons
+    }
+    cart = CartRequest(
+        currency, [CartLine(line["sku_id"], line["quantity"]) for line in bought], coupon_ids=asked
+    )
+    return Replay(cart, book, Buyer(coupons=held, region=priced_with.region), priced_with.at_ms)
+
+
+def is_gift(line: Row) -> bool:
+    """A line that a rule has added: it costs nothing, and its rule gave nothing off it."""
+    return any(
+        each["amount_minor"] == 0 and not each.get("freight_minor") for each in line["discounts"] or ()
+    )
+
+
+def given_by(line: Row) -> Given:
+    given: Given = {}
+    for each in line["discounts"] or ():
+        key = line["sku_id"], each["kind"], each["rule_id"]
+        given[key] = given.get(key, 0) + each["amount_minor"]
+    return given
+
+
+def _sku(line: Row, currency: str) -> Sku:
+    return Sku(
+        sku_id=line["sku_id"],
+        item_id=line["item_id"],
+        shop_id=line["shop_id"],
+        title=line["title"],
+        item_type=line["item_type"],
+        category_ids=tuple(line["category_ids"]),
+        prices={currency: (line["unit_price_minor"], line["list_price_minor"])},
+        weight_grams=0,
+        pool_id=line["pool_id"],
+        reserve_on=line["reserve_on"],
+        attributes={},
+    )
+
+
+def _promotions(rows: Sequence[Row], spent: set[str], lanes: tuple[str, ...]) -> list[Rule]:
+    documents = [(row["rule_id"], msgspec.convert(row["document"], PromotionDocument)) for row in rows]
+    return [
+        promotion_rule(rule_id, document, lanes)
+        for rule_id, document in documents
+        if document.enabled and rule_id not in spent
+    ]
+
+
+def _template(row: Row, lanes: tuple[str, ...]) -> Rule:
+    return coupon_rule(row["template_id"], msgspec.convert(row["document"], CouponTemplateDocument), lanes)

@@ -1,0 +1,184 @@
+"""How an order came to its price: replayed with the rules of then, also when all of them have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bootstrap import Services
+from tests.conftest import Login
+from tests.rows import put_sku
+
+PERCENT = {"kind": "percent_off", "percent_bp": 1000}
+TEN_OFF = {"kind": "amount_off", "amount_minor": 1_000}
+
+
+@pytest.fixture
+def op(login: Login) -> dict[str, str]:
+    return login("ann", "op")
+
+
+@pytest.fixture(autouse=True)
+async def skus(services: Services) -> None:
+    await put_sku(services.pool, "1001", price_minor=10_000)
+    await put_sku(services.pool, "1002", shop_id="8", price_minor=5_000)
+    await services.prices.refresh()
+
+
+@pytest.fixture
+def publish(client: httpx.AsyncClient, op: dict[str, str]) -> Any:
+    async def call(promotion_id: str, **fields: Any) -> None:
+        document = {"name": f"Name {promotion_id}", "lane": "shop"} | fields
+        answer = await client.put(f"/admin/promotions/{promotion_id}", json=document, headers=op)
+        assert answer.status_code == 200, answer.text
+
+    return call
+
+
+@pytest.fixture
+def order(client: httpx.AsyncClient, login: Login) -> Any:
+    async def call(payable_minor: int, *sku_ids: str, **more: Any) -> dict[str, Any]:
+        lines = [{"sku_id": sku_id, "quantity": 1} for sku_id in sku_ids]
+        answer = await client.post(
+            "/shopping/cart/checkout/entries",
+            json={"currency": "CNY", "lines": lines, "payable_minor": payable_minor} | more,
+            headers=login("42") | {"idempotency-key": f"{payable_minor}"},
+        )
+        assert answer.status_code == 201, answer.text
+        placed: dict[str, Any] = answer.json()
+        return placed
+
+    return call
+
+
+@pytest.fixture
+def pricing(client: httpx.AsyncClient) -> Any:
+    async def call(order_id: str, headers: dict[str, str]) -> dict[str, Any]:
+        answer = await client.get(f"/admin/orders/{order_id}/pricing", headers=headers)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    return call
+
+
+async def test_each_step_says_what_it_looked_at_and_what_it_gave(
+    publish: Any, order: Any, pricing: Any, op: dict[str, str]
+) -> None:
+    await publish("p", lane="item", effect=PERCENT, scope={"sku_ids": ["1001"]})
+    await publish("q", effect=TEN_OFF, condition={"min_amount_minor": 9_000})
+    await publish("r", effect=TEN_OFF, condition={"min_amount_minor": 90_000})
+    told = await pricing((await order(8_000, "1001"))["order_id"], op)
+    first, second = told["steps"]
+    line = {"sku_id": "1001", "looked_at_minor": 10_000, "gave_minor": 1_000, "left_minor": 9_000}
+    assert first == {
+        "lane": "item",
+        "kind": "promotion",
+        "rule_id": "p",
+        "name": "Name p",
+        "effect": "percent_off",
+        "looked_at_minor": 10_000,
+        "gave_minor": 1_000,
+        "lines": [line],
+    }
+    assert (second["rule_id"], second["looked_at_minor"], second["gave_minor"]) == ("q", 9_000, 1_000)
+    (why,) = told["rejected"]
+    assert (why["rule_id"], why["code"], why["missing_minor"]) == ("r", "minimum_not_met", 82_000)
+    assert (told["adds_up"], told["matches"], told["differences"]) == (True, True, [])
+
+
+async def test_a_replay_uses_the_rules_and_categories_of_then(
+    publish: Any, order: Any, pricing: Any, services: Services, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    item = {"shop_id": "7", "title": "Tea", "item_type": "virtual", "category_ids": ["tea"]}
+    skus = [{"sku_id": "1003", "prices": {"CNY": {"price_minor": 10_000}}}]
+    await client.put("/admin/items/tea", json=item | {"skus": skus}, headers=op)
+    await client.put("/admin/skus/1003/stock", json={"on_hand": 5}, headers=op)
+    await publish("p", effect=PERCENT, scope={"category_ids": ["tea"]})
+    await client.put(
+        "/admin/coupon_templates/t", json={"name": "c", "valid_days": 7, "effect": TEN_OFF}, headers=op
+    )
+    granted = await client.post(
+        "/admin/coupon_templates/t/grants",
+        json={"user_ids": ["42"]},
+        headers=op | {"idempotency-key": "g"},
+    )
+    coupon_id = granted.json()["coupons"][0]["coupon_id"]
+    order_id = (await order(8_000, "1003", coupon_ids=[coupon_id]))["order_id"]
+    before = await pricing(order_id, op)
+    assert ([each["rule_id"] for each in before["steps"]], before["matches"]) == (["p", coupon_id], True)
+
+    await publish("p", effect=TEN_OFF)
+    await publish("p", effect=TEN_OFF, enabled=False)
+    await publish("q", effect=PERCENT)
+    more = {"name": "c", "valid_days": 7, "effect": {"kind": "amount_off", "amount_minor": 5}}
+    await client.put("/admin/coupon_templates/t", json=more, headers=op)
+    moved = item | {
+        "category_ids": ["new"],
+        "skus": [{"sku_id": "1003", "prices": {"CNY": {"price_minor": 7}}}],
+    }
+    assert (await client.put("/admin/items/tea", json=moved, headers=op)).status_code == 200
+    assert await pricing(order_id, op) == before
+
+
+async def test_a_shop_sees_its_own_part_and_nobody_elses(
+    publish: Any, order: Any, pricing: Any, client: httpx.AsyncClient, op: dict[str, str], login: Login
+) -> None:
+    await publish("p", lane="platform", effect={"kind": "amount_off", "amount_minor": 3_000})
+    await publish("s", shop_id="8", effect=TEN_OFF, condition={"min_amount_minor": 90_000})
+    placed = await order(12_000, "1001", "1002")
+    first, second = (each["order_id"] for each in placed["orders"])
+    whole = await pricing(placed["order_id"], op)
+    assert (whole["steps"][0]["gave_minor"], whole["matches"], len(whole["rejected"])) == (3_000, True, 1)
+    part = await pricing(first, login("m", "merchant", "7"))
+    assert [each["sku_id"] for each in part["lines"]] == ["1001"]
+    assert (part["steps"][0]["gave_minor"], part["steps"][0]["looked_at_minor"]) == (2_000, 10_000)
+    assert (part["adds_up"], part["matches"], part["rejected"]) == (True, True, [])
+    for order_id in (second, placed["order_id"]):
+        path = f"/admin/orders/{order_id}/pricing"
+        assert (await client.get(path, headers=login("m", "merchant", "7"))).status_code == 404
+
+
+async def test_a_spent_budget_and_an_honoured_quote_are_replayed_as_they_were(
+    publish: Any,
+    order: Any,
+    pricing: Any,
+    services: Services,
+    client: httpx.AsyncClient,
+    op: dict[str, str],
+    login: Login,
+) -> None:
+    await publish("p", effect=TEN_OFF, limits={"uses_max": 1})
+    await order(9_000, "1001")
+    await services.prices.refresh()
+    late = await pricing((await order(10_000, "1001"))["order_id"], op)
+    assert (late["steps"], late["matches"]) == ([], True)
+    assert [(each["rule_id"], each["code"]) for each in late["rejected"]] == [("p", "uses_spent")]
+
+    cart = {"currency": "CNY", "lines": [{"sku_id": "1002", "quantity": 1}]}
+    await publish("p", effect=PERCENT)
+    quote = (await client.post("/shopping/cal_price/v4_4", json=cart, headers=login("42"))).json()
+    await publish("p", effect=TEN_OFF)
+    quoted = await order(4_500, "1002", quote_id=quote["quote_id"])
+    told = await pricing(quoted["order_id"], op)
+    assert ([each["gave_minor"] for each in told["steps"]], told["matches"]) == ([500], True)
+
+
+async def test_what_does_not_come_out_is_said(
+    publish: Any, order: Any, pricing: Any, services: Services, op: dict[str, str]
+) -> None:
+    await publish("p", effect=TEN_OFF)
+    order_id = (await order(9_000, "1001"))["order_id"]
+    await services.pool.execute(
+        "UPDATE order_line SET promotion_discount_minor = 900, payable_minor = 9100,"
+        " discounts = jsonb_set(discounts, '{0,amount_minor}', '900')"
+    )
+    told = await pricing(order_id, op)
+    assert (told["adds_up"], told["matches"]) == (False, False)
+    difference = {"sku_id": "1001", "kind": "promotion", "rule_id": "p"}
+    assert told["differences"] == [difference | {"recorded_minor": 900, "replayed_minor": 1_000}]
+    await services.pool.execute("UPDATE orders SET priced_with = NULL")
+    told = await pricing(order_id, op)
+    assert (told["matches"], told["steps"]) == (None, [])
