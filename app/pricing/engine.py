@@ -41,6 +41,8 @@ class UnusableCoupon(Struct, frozen=True, gc=False, omit_defaults=True):
     code: str
     missing_minor: int | None = None
     missing_quantity: int | None = None
+    # what it would take off this cart alone, were its minimum met; off a fuller one perhaps more
+    gains_minor: int | None = None
 
 
 class CouponChoice(Struct, frozen=True, gc=False):
@@ -119,7 +121,14 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
         else:
             rejected.append(why)
     unusable = [
-        UnusableCoupon(each.rule_id, each.name, each.code, each.missing_minor, each.missing_quantity)
+        UnusableCoupon(
+            each.rule_id,
+            each.name,
+            each.code,
+            each.missing_minor,
+            each.missing_quantity,
+            each.gains_minor,
+        )
         for each in rejected
     ]
     return CouponChoice(cart.currency, usable, unusable, search.without_minor - search.payable_minor(best))

@@ -74,6 +74,8 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
     code: str
     missing_minor: int | None = None
     missing_quantity: int | None = None
+    # of a coupon, where the server chose: what it would take off this cart, were its minimum met
+    gains_minor: int | None = None
 
 
 class LineSummary(Struct, gc=False, omit_defaults=True):
