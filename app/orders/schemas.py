@@ -97,8 +97,10 @@ class PaymentEntry(msgspec.Struct):
 
 
 class RefundEntry(msgspec.Struct):
+    """`payment_id` null: nothing went back in money."""
+
     refund_id: str
-    payment_id: str
+    payment_id: str | None
     cause: str
     status: str
     currency: str

@@ -134,7 +134,8 @@ SELECT format('%s %s', kind, id) AS id, format('happened: %s, posted: %s', f.amo
 FROM (SELECT 'capture' AS kind, payment_id AS id, amount_minor AS amount FROM payment_order
       WHERE status = 'CAPTURED'
       UNION ALL
-      SELECT 'refund', refund_id, -amount_minor FROM refund WHERE status = 'SUCCEEDED') AS f
+      SELECT 'refund', refund_id, -amount_minor FROM refund
+      WHERE status = 'SUCCEEDED' AND amount_minor > 0) AS f
 FULL JOIN (SELECT posting_kind AS kind, posting_id AS id, sum(amount_minor) AS amount FROM ledger_entry
            WHERE account LIKE 'channel:%' GROUP BY posting_kind, posting_id) AS e USING (kind, id)
 WHERE f.amount IS DISTINCT FROM e.amount
