@@ -140,6 +140,8 @@ class OrderDetail(msgspec.Struct):
     freight_minor: int
     tax_minor: int
     payable_minor: int
+    points_used: int
+    points_earned: int
     created_at: datetime
     pay_deadline: datetime | None
     paid_at: datetime | None
