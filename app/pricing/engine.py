@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from app.pricing.audience import FIRST_ORDER_USE
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
-from app.pricing.charges import add_charges, charge
+from app.pricing.charges import Charges, add_charges, charge
 from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import Gift
-from app.pricing.gifts import SOLD_OUT, Hints, pack_gifts
+from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
@@ -78,6 +79,8 @@ def price(
     count_points(cart, buyer.purse, walk.steps, priced, book)
     if charges is not None:  # points are earned for goods alone
         add_charges(priced, charges)
+    if book.asks_who and _is_for_first_order(walk, gifts, charges):
+        priced.uses = [*priced.uses, FIRST_ORDER_USE]
     priced.region = buyer.region
     return priced
 
@@ -99,6 +102,14 @@ def apply_rules(
         entries = in_order(entries, deductions)
         rejected += refused
     return walk_on(start(basket.lines), entries, basket.lines), rejected
+
+
+def _is_for_first_order(walk: Walk, gifts: Gifts, charges: Charges | None) -> bool:
+    """Whether a rule for a first order gave anything."""
+    entries = [step.entry for step in walk.steps] + [entry for entry, _ in gifts.applied]
+    if charges is not None:
+        entries += [freed.entry for freed, _ in charges.freed]
+    return any(entry.rule.audience is not None and entry.rule.audience.first_order for entry in entries)
 
 
 def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> CouponChoice:

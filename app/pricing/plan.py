@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
+from app.pricing.audience import NotFor
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import AddonPrice
@@ -42,25 +43,21 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
 
 
 def with_allowances(entries: list[Entry], book: PriceBook, buyer: Buyer, currency: str) -> list[Entry]:
-    """The entries; those of limited rules know what is left of them."""
-    if not book.limited:
+    """The entries; limited rules know what is left of them, others that they are not for this buyer."""
+    if not book.limited and not book.for_some:
         return entries
-    return [
-        entry
-        if (limits := entry.rule.use_limits) is None
-        else replace(
-            entry,
-            allowance=allowance(
-                entry.rule.kind,
-                entry.rule.rule_id,
-                limits,
-                book.uses,
-                buyer.rule_uses.get((entry.rule.kind, entry.rule.rule_id), 0),
-                currency,
-            ),
-        )
-        for entry in entries
-    ]
+    return [_with_allowance(entry, book, buyer, currency) for entry in entries]
+
+
+def _with_allowance(entry: Entry, book: PriceBook, buyer: Buyer, currency: str) -> Entry:
+    rule = entry.rule
+    if rule.audience is not None and (code := rule.audience.refuses(buyer)) is not None:
+        return replace(entry, allowance=NotFor(code))
+    if rule.use_limits is None:
+        return entry
+    used = buyer.rule_uses.get((rule.kind, rule.rule_id), 0)
+    left = allowance(rule.kind, rule.rule_id, rule.use_limits, book.uses, used, currency)
+    return replace(entry, allowance=left)
 
 
 def coupon_entries(

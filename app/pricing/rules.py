@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.catalog.snapshot import Sku
+from app.pricing.audience import Audience, audience
 from app.pricing.documents import (
     PRIORITY_MAX,
     AddonPrice,
@@ -96,6 +97,8 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     choice_group: str | None = None
     stack_category: str | None = None
     use_limits: UseLimits | None = None
+    # None: for everybody
+    audience: Audience | None = None
 
     def covers(self, sku: Sku) -> bool:
         """Whether a SKU is in its scope."""
@@ -165,6 +168,7 @@ def _shared(
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
         "use_limits": use_limits(limits),
+        "audience": audience(condition),
     }
 
 

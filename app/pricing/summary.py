@@ -20,7 +20,7 @@ from app.pricing.walk import Entry, Miss, Walk, rejection
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 # Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
-TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met"}
+TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met", "region_not_served", "channel_not_served"}
 
 
 def rejections(misses: Sequence[Miss]) -> list[Rejected]:

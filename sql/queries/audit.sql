@@ -271,7 +271,7 @@ LEFT JOIN (SELECT coalesce(o.parent_id, o.order_id) AS order_id, d ->> 'kind' AS
            WHERE coalesce(o.parent_id, o.order_id) IN (SELECT order_id FROM order_rule_use)
            GROUP BY 1, 2, 3) AS g ON (g.order_id, g.kind, g.rule_id) = (e.order_id, e.kind, e.rule_id)
 WHERE coalesce(o.status, 'CANCELED') = 'CANCELED' OR o.parent_id IS NOT NULL
-   OR e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
+   OR e.kind <> 'first_order' AND e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
 LIMIT 1000;
 
 -- name: keys_and_orders

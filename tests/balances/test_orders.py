@@ -247,7 +247,7 @@ async def test_a_card_that_changed_since_it_was_priced_refuses_the_order_and_not
     checkout = draft_checkout(
         identify(CALL, "42", "k", body),
         body,
-        await price_cart(services, "42", body),
+        await price_cart(services, "42", body, None),
         None,
         created_at=now,
         pay_deadline=now,
