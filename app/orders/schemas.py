@@ -13,7 +13,7 @@ import msgspec
 from app.orders.state import OrderStatus
 from app.pricing.explain import ExplainedStep
 from app.pricing.priced import PricedWith
-from app.pricing.schemas import Rejected
+from app.pricing.schemas import FxRate, Rejected
 
 
 class ListedLine(msgspec.Struct):
@@ -122,7 +122,7 @@ class PriceChangeEntry(msgspec.Struct):
     created_at: datetime
 
 
-class OrderDetail(msgspec.Struct):
+class OrderDetail(msgspec.Struct, omit_defaults=True):
     order_id: str
     parent_id: str | None
     buyer_id: str
@@ -154,6 +154,8 @@ class OrderDetail(msgspec.Struct):
     payments: list[PaymentEntry]
     refunds: list[RefundEntry]
     price_changes: list[PriceChangeEntry]
+    # what its prices and its freight were converted with, where they were
+    fx_rates: list[FxRate] | None = None
 
 
 class PricedOrderLine(msgspec.Struct):

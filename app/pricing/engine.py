@@ -23,7 +23,7 @@ from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
-from app.pricing.summary import rejections, summarize
+from app.pricing.summary import name_rates, rejections, summarize
 from app.pricing.walk import Entry, Miss, Walk, start, walk_on
 
 
@@ -82,6 +82,8 @@ def price(
     if book.asks_who and _is_for_first_order(walk, gifts, charges):
         priced.uses = [*priced.uses, FIRST_ORDER_USE]
     priced.region = buyer.region
+    if basket.rates:
+        name_rates(priced, basket)
     return priced
 
 

@@ -111,7 +111,16 @@ class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str | None = None
 
 
-class ShopSummary(Struct, gc=False):
+class FxRate(Struct, frozen=True, gc=False):
+    """So much of `currency` for one of the base (major units), from that time on."""
+
+    base: str
+    currency: str
+    rate: str
+    valid_from: datetime
+
+
+class ShopSummary(Struct, gc=False, omit_defaults=True):
     shop_id: str
     goods_minor: int
     discount_minor: int
@@ -119,6 +128,8 @@ class ShopSummary(Struct, gc=False):
     tax_minor: int
     payable_minor: int
     lines: list[LineSummary]
+    # what its prices and its freight were converted with, where they were
+    fx_rates: list[FxRate] = []
 
 
 class Summary(Struct, gc=False):
