@@ -16,11 +16,11 @@ import redis.asyncio as redis
 
 from app.addresses.where import Regions
 from app.balances.purses import Purses
-from app.buyers.known import Buyers
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
 from app.events_in.intake import Intake
+from app.groups.place import Joining, open_joining
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -61,9 +61,9 @@ class Services:
     quotes: KeptQuotes
     purses: Purses
     rule_uses: RuleUses
-    buyers: Buyers
     gate: Gate
     placing: Placing
+    joining: Joining
     hints: Hints
     channels: Channels
     intake: Intake
@@ -105,12 +105,12 @@ async def open_services(
         quotes = _stopped(closing, KeptQuotes(valkey, settings.quote_ttl_s))
         purses = _stopped(closing, Purses(pool, clock))
         rule_uses = _stopped(closing, RuleUses(pool))
-        buyers = _stopped(closing, Buyers(pool))
         gate = _stopped(closing, Gate(valkey, pool))
         hints = _stopped(closing, Hints(pool))
         if load_prices:
             await hints.start()
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
+        joining = _stopped(closing, open_joining(pool, gate, clock, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
         intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
@@ -132,9 +132,9 @@ async def open_services(
             quotes=quotes,
             purses=purses,
             rule_uses=rule_uses,
-            buyers=buyers,
             gate=gate,
             placing=placing,
+            joining=joining,
             hints=hints,
             channels=channels,
             intake=intake,

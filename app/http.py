@@ -20,7 +20,6 @@ from litestar.types import ControllerRouterHandler
 from app.addresses import routes as addresses
 from app.api_docs import routes as api_docs
 from app.bootstrap import open_services
-from app.buyers import routes as buyers
 from app.campaigns import routes as campaigns
 from app.cart import routes as cart
 from app.catalog import routes as catalog
@@ -31,6 +30,7 @@ from app.dependencies import DEPENDENCIES
 from app.events_in import routes as events_in
 from app.flash_sales import routes as flash_sales
 from app.gift_cards import routes as gift_cards
+from app.groups import routes as groups
 from app.health import routes as health
 from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge, Unavailable
@@ -64,7 +64,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *stock.ROUTES,
     *flash_sales.ROUTES,
     *campaigns.ROUTES,
-    *buyers.ROUTES,
+    *groups.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,
     *orders.ROUTES,
@@ -78,6 +78,7 @@ HOT_ROUTES: list[HotRoute[Any]] = [
     *cart.HOT_ROUTES,
     *coupons.HOT_ROUTES,
     *checkout.HOT_ROUTES,
+    *groups.HOT_ROUTES,
 ]
 
 

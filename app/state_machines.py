@@ -11,6 +11,12 @@ from typing import Any, NamedTuple
 
 from app.campaigns.state import CAMPAIGN_TRANSITIONS, CampaignStatus
 from app.coupons.state import COUPON_TRANSITIONS, CouponStatus
+from app.groups.state import (
+    GROUP_ORDER_TRANSITIONS,
+    GROUP_TRANSITIONS,
+    GroupOrderStatus,
+    GroupStatus,
+)
 from app.lib.sql import ROOT
 from app.orders.state import TRANSITIONS as ORDER_TRANSITIONS
 from app.orders.state import OrderStatus
@@ -88,6 +94,20 @@ MACHINES = [
         "refunded one where its template says so; after its time it has expired.",
         CouponStatus.AVAILABLE,
         COUPON_TRANSITIONS,
+    ),
+    Machine(
+        "Group",
+        "buy_group",
+        "It comes into being when its first order is paid, and succeeds when all its slots are.",
+        GroupStatus.OPEN,
+        GROUP_TRANSITIONS,
+    ),
+    Machine(
+        "Group order",
+        "group_order",
+        "Beside its order's own state, in the same transactions. CANCELED: its slot is free again.",
+        GroupOrderStatus.UNPAID,
+        GROUP_ORDER_TRANSITIONS,
     ),
     Machine(
         "Red packet",

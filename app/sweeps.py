@@ -18,10 +18,10 @@ from app.bootstrap import Services
 from app.campaigns.end import end_due
 from app.campaigns.publish import publish_due
 from app.coupons.expire import expire_coupons
-from app.coupons.reconcile import reconcile_coupons
 from app.events_in.apply import apply_waiting_events
 from app.events_out import relay
 from app.flash_sales.end import end_due_flash_sales
+from app.groups.settle import settle_due, settle_strays
 from app.lib import metrics
 from app.lib.valkey import GateDown
 from app.orders import close
@@ -73,8 +73,7 @@ async def settle_flight(services: Services, _now: datetime, _limit: int) -> int:
 async def correct_gate(services: Services, _now: datetime, _limit: int) -> int:
     """What the gate was not told because it was down. One that is still down is corrected later."""
     try:
-        stock = await reconcile(services.valkey, services.gate, services.pool)
-        return len(stock) + len(await reconcile_coupons(services.valkey, services.pool))
+        return len(await reconcile(services.valkey, services.gate, services.pool))
     except GateDown:
         return 0
 
@@ -86,6 +85,8 @@ SWEEPS = [
     Sweep("publish_campaigns", publish_due),
     Sweep("end_campaigns", end_due),
     Sweep("expire_coupons", expire_coupons, COUPONS_BATCH_MAX),
+    Sweep("settle_groups", settle_due),
+    Sweep("settle_strays", settle_strays),
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
     Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 # Its statements stand in audit_balances.sql.
 BALANCES = "4 balances"
+# In audit_groups.sql.
+GROUPS = "5 groups"
 
 RULES: Mapping[str, tuple[str, ...]] = {
     "1 stock": (
@@ -55,6 +57,13 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "deductions_posted",
         "red_packets_spent_once",
         "red_packets_hold",
+    ),
+    GROUPS: (
+        "groups_and_slots",
+        "groups_and_campaigns",
+        "members_of_settled_groups",
+        "group_orders_and_orders",
+        "waiting_groups",
     ),
     "6 once": ("keys_and_orders", "keys_and_coupons", "unfinished_keys", "events_applied"),
     "7 waiting": (

@@ -18,6 +18,7 @@ from app.balances.release import give_back as give_balances_back
 from app.bootstrap import Services
 from app.coupons import claim as coupons
 from app.flash_sales import claim as purchase_limits
+from app.groups import members
 from app.lib import outbox
 from app.lib.postgres import Connection
 from app.lib.sql import load
@@ -56,7 +57,9 @@ async def release_orders(
     await give_balances_back(connection, roots, now)
     limits = await purchase_limits.give_back(connection, order_ids)
     await rule_uses.give_back(connection, roots)
-    pools = await return_stock(connection, order_ids)
+    unlocked = await members.lapse(connection, roots)
+    pools = await return_stock(connection, [*order_ids, *unlocked])
+    await members.let_go(connection, unlocked)
     await outbox.append(connection, [canceled_event(row, now, reason) for row in moved])
     return Released(roots, pools, limits, coupon_buyer_ids)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 class OrderStatus(StrEnum):
     NOT_PAID = "NOT_PAID"
+    PENDING_GROUP = "PENDING_GROUP"  # paid, and waits for its group to be full
     PENDING_SHIPMENT = "PENDING_SHIPMENT"
     PENDING_RECEIVING = "PENDING_RECEIVING"
     COMPLETED = "COMPLETED"
@@ -22,8 +23,9 @@ class OrderStatus(StrEnum):
 
 TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.NOT_PAID: frozenset(
-        {OrderStatus.PENDING_SHIPMENT, OrderStatus.CANCELED, OrderStatus.INVALID}
+        {OrderStatus.PENDING_GROUP, OrderStatus.PENDING_SHIPMENT, OrderStatus.CANCELED, OrderStatus.INVALID}
     ),
+    OrderStatus.PENDING_GROUP: frozenset({OrderStatus.PENDING_SHIPMENT, OrderStatus.CLOSED}),
     OrderStatus.PENDING_SHIPMENT: frozenset({OrderStatus.PENDING_RECEIVING, OrderStatus.CLOSED}),
     OrderStatus.PENDING_RECEIVING: frozenset({OrderStatus.COMPLETED, OrderStatus.CLOSED}),
     OrderStatus.COMPLETED: frozenset({OrderStatus.CLOSED}),

@@ -14,11 +14,13 @@ import asyncpg
 
 from app.balances.use import use
 from app.coupons import claim as coupons
+from app.groups import members
 from app.lib import outbox
 from app.lib.errors import Conflict
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.orders.state import OrderStatus
 from app.payments.aftermath import Aftermath
 from app.payments.state import PayOrderStatus, sources
 from app.stock.scripts import PoolFact
@@ -39,10 +41,18 @@ async def accept_orders(
         return
     aftermath.coupon_buyer_ids += await coupons.use(connection, order_ids)
     await use(connection, order_ids, now)
-    pools = await connection.fetch(sql.confirm_stock, [order["order_id"] for order in accepted])
-    aftermath.pools += [PoolFact(*pool) for pool in pools]
+    waiting = [order["order_id"] for order in accepted if order["status"] == OrderStatus.PENDING_GROUP]
+    if waiting:
+        await members.confirm(connection, waiting, now)
+    going_on = [order["order_id"] for order in accepted if order["status"] != OrderStatus.PENDING_GROUP]
+    aftermath.pools += await confirm_stock(connection, going_on)
     events = [_paid_event(order, paid_by[order["parent_id"] or order["order_id"]]) for order in accepted]
     await outbox.append(connection, events)
+
+
+async def confirm_stock(connection: Connection, order_ids: Sequence[int]) -> list[PoolFact]:
+    """The orders' goods leave the stock. Fails by a CHECK where they are not there."""
+    return [PoolFact(*pool) for pool in await connection.fetch(sql.confirm_stock, order_ids)]
 
 
 async def accept_free_orders(

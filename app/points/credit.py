@@ -28,8 +28,6 @@ class Credit(NamedTuple):
     buyer_id: str
     points: int
     expires_at: datetime
-    # that earned them
-    order_id: int | None = None
 
 
 def expiry(rules: PointsRules, now: datetime, valid_days: int | None = None) -> datetime:
@@ -37,7 +35,15 @@ def expiry(rules: PointsRules, now: datetime, valid_days: int | None = None) -> 
     return NEVER if days is None else now + timedelta(days=days)
 
 
-async def credit(connection: Connection, kind: str, incoming: Sequence[Credit], now: datetime) -> None:
+async def credit(
+    connection: Connection,
+    kind: str,
+    incoming: Sequence[Credit],
+    now: datetime,
+    *,
+    order_id: int | None = None,
+) -> None:
+    """At most one for each buyer."""
     accounts = [(points_account(each.buyer_id), POINTS) for each in incoming]
     balances = await lock_balances(connection, accounts, opening=True)
     postings = [
@@ -45,17 +51,13 @@ async def credit(connection: Connection, kind: str, incoming: Sequence[Credit], 
             kind,
             each.lot_id,
             transfer(POINTS, each.points, issued("points"), points_account(each.buyer_id)),
-            each.order_id,
+            order_id,
         )
         for each in incoming
     ]
     booked = await book(connection, postings, now)
     new = [each for each in incoming if (kind, each.lot_id) in booked]
     if new:
-        left = []
-        for each in new:
-            account = points_account(each.buyer_id), POINTS
-            left.append(after_debt(balances[account], each.points))
-            balances[account] += each.points
-        lot_ids, buyer_ids, points, ends, _ = (list(column) for column in zip(*new, strict=True))
+        left = [after_debt(balances[points_account(each.buyer_id), POINTS], each.points) for each in new]
+        lot_ids, buyer_ids, points, ends = (list(column) for column in zip(*new, strict=True))
         await connection.execute(sql.add_lots, lot_ids, buyer_ids, points, left, ends, now)

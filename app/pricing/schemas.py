@@ -74,8 +74,6 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
     code: str
     missing_minor: int | None = None
     missing_quantity: int | None = None
-    # of a coupon, where the server chose: what it would take off this cart, were its minimum met
-    gains_minor: int | None = None
 
 
 class LineSummary(Struct, gc=False, omit_defaults=True):
@@ -111,16 +109,7 @@ class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str | None = None
 
 
-class FxRate(Struct, frozen=True, gc=False):
-    """So much of `currency` for one of the base (major units), from that time on."""
-
-    base: str
-    currency: str
-    rate: str
-    valid_from: datetime
-
-
-class ShopSummary(Struct, gc=False, omit_defaults=True):
+class ShopSummary(Struct, gc=False):
     shop_id: str
     goods_minor: int
     discount_minor: int
@@ -128,8 +117,6 @@ class ShopSummary(Struct, gc=False, omit_defaults=True):
     tax_minor: int
     payable_minor: int
     lines: list[LineSummary]
-    # what its prices and its freight were converted with, where they were
-    fx_rates: list[FxRate] = []
 
 
 class Summary(Struct, gc=False):

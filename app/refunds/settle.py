@@ -18,6 +18,7 @@ import structlog
 
 from app.bootstrap import Services
 from app.coupons import claim as coupons
+from app.groups import members
 from app.lib import outbox
 from app.lib.outbox import Event
 from app.lib.postgres import Connection
@@ -135,7 +136,11 @@ async def _close_and_return(
     """Before shipment: the units refunded come back to stock, and an order without money left is over."""
     closed = await connection.fetch(sql.close_refunded_orders, refund["refund_id"], now)
     not_shipped = [order["order_id"] for order in orders if order["status"] == "PENDING_SHIPMENT"]
-    closed_ids = [order["order_id"] for order in closed]
+    # A group order whose group did not come about had taken no goods yet.
+    waited = [order["order_id"] for order in orders if order["status"] == "PENDING_GROUP"]
+    if waited:
+        await members.refunded(connection, waited)
+    closed_ids = [order["order_id"] for order in closed if order["order_id"] not in waited]
     pools = await connection.fetch(sql.return_stock, refund["refund_id"], not_shipped, closed_ids)
     aftermath.pools += [PoolFact(*pool) for pool in pools]
     return [
@@ -150,8 +155,6 @@ async def _close_and_return(
 
 
 async def _post(connection: Connection, refund: asyncpg.Record) -> None:
-    if refund["amount_minor"] == 0:  # only points, cards or packets: balances have their own entries
-        return
     channel = await connection.fetchval(sql.read_channel, refund["payment_id"])
     entries = {ledger.channel_account(channel): -refund["amount_minor"]}
     if refund["cause"] in UNCOUNTED:

@@ -30,7 +30,7 @@ CREATE TABLE orders (
     parent_id                bigint,
     buyer_id                 text NOT NULL,
     shop_id                  text,           -- NULL for a parent
-    status                   text NOT NULL CHECK (status IN ('NOT_PAID', 'PENDING_SHIPMENT',
+    status                   text NOT NULL CHECK (status IN ('NOT_PAID', 'PENDING_GROUP', 'PENDING_SHIPMENT',
                                'PENDING_RECEIVING', 'COMPLETED', 'CANCELED', 'CLOSED', 'INVALID')),
     currency                 text NOT NULL,
     goods_minor              bigint NOT NULL CHECK (goods_minor >= 0),
@@ -49,8 +49,6 @@ CREATE TABLE orders (
     memo                     text,
     source                   text,
     quote_id                 text,
-    -- what prices and freight were converted with: [{"base", "currency", "rate", "valid_from"}]; NULL: nothing
-    fx_rates                 jsonb,
     -- rises with every event of this order
     version                  integer NOT NULL DEFAULT 1,
     created_at               timestamptz NOT NULL,
@@ -59,11 +57,15 @@ CREATE TABLE orders (
     paid_at                  timestamptz,
     closed_at                timestamptz,
     close_reason             text,
+    -- what has made it a trade order: of a group order ('group_order') once its group has succeeded
+    out_type                 text,
+    out_id                   bigint,
     CONSTRAINT orders_adds_up CHECK (payable_minor = goods_minor - promotion_discount_minor
         - coupon_discount_minor - points_discount_minor - red_packet_minor - gift_card_minor
         - price_change_minor + freight_minor + tax_minor)
 ) WITH (fillfactor = 85);
 CREATE INDEX orders_buyer ON orders (buyer_id, order_id);
+CREATE UNIQUE INDEX orders_out ON orders (out_type, out_id) WHERE out_id IS NOT NULL;
 CREATE INDEX orders_parent ON orders (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX orders_due ON orders (pay_deadline) WHERE status = 'NOT_PAID' AND pay_deadline IS NOT NULL;
 

@@ -16,11 +16,12 @@ WHERE (p.on_hand, p.reserved) <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0
 LIMIT 1000;
 
 -- name: stock_reserved
--- What a pool holds reserved is what live unpaid orders have reserved of it.
+-- What a pool holds reserved is what live orders that wait (for money, for their group) have reserved of it.
 SELECT p.pool_id::text AS id, format('reserved %s, unpaid orders hold %s', p.reserved, coalesce(h.held, 0)) AS why
 FROM stock_pool AS p
 LEFT JOIN (SELECT l.pool_id, sum(l.quantity) AS held FROM order_line AS l JOIN orders AS o USING (order_id)
-           WHERE o.status = 'NOT_PAID' AND l.reserve_on = 'place' GROUP BY l.pool_id) AS h USING (pool_id)
+           WHERE o.status IN ('NOT_PAID', 'PENDING_GROUP') AND l.reserve_on = 'place' GROUP BY l.pool_id)
+     AS h USING (pool_id)
 WHERE p.reserved <> coalesce(h.held, 0)
 LIMIT 1000;
 
@@ -36,7 +37,8 @@ WHERE m.sold > m.supplied OR p.reserved < 0 OR p.on_hand < p.reserved
 LIMIT 1000;
 
 -- name: stock_of_orders
--- What an order has moved is what its state says: reserved while unpaid, taken when paid, else nothing.
+-- What an order has moved is what its state says: reserved while it waits, taken when paid (of a group order: when
+-- its group has succeeded), else nothing.
 SELECT o.order_id::text AS id,
        format('pool %s: %s with %s units has reserved %s and taken %s', l.pool_id, o.status, l.quantity,
               coalesce(m.reserved, 0), coalesce(m.taken, 0)) AS why
@@ -48,8 +50,9 @@ LEFT JOIN (SELECT order_id, pool_id, sum(reserved_delta) AS reserved,
                   -sum(on_hand_delta) FILTER (WHERE kind = 'confirm') AS taken
            FROM stock_movement WHERE order_id IS NOT NULL GROUP BY order_id, pool_id) AS m
        ON (m.order_id, m.pool_id) = (l.order_id, l.pool_id)
-WHERE coalesce(m.reserved, 0) <> CASE WHEN o.status = 'NOT_PAID' THEN l.at_once ELSE 0 END
-   OR coalesce(m.taken, 0) <> CASE WHEN o.status IN ('NOT_PAID', 'CANCELED') THEN 0 ELSE l.quantity END
+WHERE coalesce(m.reserved, 0) <> CASE WHEN o.status IN ('NOT_PAID', 'PENDING_GROUP') THEN l.at_once ELSE 0 END
+   OR coalesce(m.taken, 0) <> CASE WHEN o.status IN ('NOT_PAID', 'CANCELED', 'PENDING_GROUP')
+                                     OR o.mode = 'group' AND o.out_id IS NULL THEN 0 ELSE l.quantity END
 LIMIT 1000;
 
 -- name: purchase_limits
@@ -134,8 +137,7 @@ SELECT format('%s %s', kind, id) AS id, format('happened: %s, posted: %s', f.amo
 FROM (SELECT 'capture' AS kind, payment_id AS id, amount_minor AS amount FROM payment_order
       WHERE status = 'CAPTURED'
       UNION ALL
-      SELECT 'refund', refund_id, -amount_minor FROM refund
-      WHERE status = 'SUCCEEDED' AND amount_minor > 0) AS f
+      SELECT 'refund', refund_id, -amount_minor FROM refund WHERE status = 'SUCCEEDED') AS f
 FULL JOIN (SELECT posting_kind AS kind, posting_id AS id, sum(amount_minor) AS amount FROM ledger_entry
            WHERE account LIKE 'channel:%' GROUP BY posting_kind, posting_id) AS e USING (kind, id)
 WHERE f.amount IS DISTINCT FROM e.amount
@@ -271,7 +273,7 @@ LEFT JOIN (SELECT coalesce(o.parent_id, o.order_id) AS order_id, d ->> 'kind' AS
            WHERE coalesce(o.parent_id, o.order_id) IN (SELECT order_id FROM order_rule_use)
            GROUP BY 1, 2, 3) AS g ON (g.order_id, g.kind, g.rule_id) = (e.order_id, e.kind, e.rule_id)
 WHERE coalesce(o.status, 'CANCELED') = 'CANCELED' OR o.parent_id IS NOT NULL
-   OR e.kind <> 'first_order' AND e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
+   OR e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
 LIMIT 1000;
 
 -- name: keys_and_orders

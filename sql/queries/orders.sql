@@ -94,7 +94,8 @@ SELECT * FROM orders WHERE parent_id = $1 ORDER BY order_id;
 SELECT * FROM order_line WHERE order_id = ANY($1::bigint[]) ORDER BY order_id, line_id;
 
 -- name: list_buyer_orders
--- A buyer's orders, newest first: what was placed, until it is paid; then the orders it was split into.
+-- A buyer's orders, newest first: what was placed, until it is paid; then the orders it was split into. A group
+-- order is one of them once its group has succeeded.
 SELECT o.*,
     (SELECT coalesce(json_agg(json_build_object(
          'line_id', l.line_id::text, 'sku_id', l.sku_id, 'title', l.title, 'quantity', l.quantity,
@@ -102,7 +103,7 @@ SELECT o.*,
      FROM order_line AS l WHERE l.order_id = ANY(ARRAY(
          SELECT o.order_id UNION ALL SELECT c.order_id FROM orders AS c WHERE c.parent_id = o.order_id))) AS lines
 FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id
-WHERE o.buyer_id = $1 AND o.order_id < $3 AND ($2::text[] IS NULL OR o.status = ANY($2::text[]))
+WHERE o.buyer_id = $1 AND o.order_id < $3 AND (o.mode <> 'group' OR o.out_id IS NOT NULL) AND ($2::text[] IS NULL OR o.status = ANY($2::text[]))
   AND CASE WHEN o.parent_id IS NULL THEN o.status <> 'INVALID' ELSE p.status = 'INVALID' END
 ORDER BY o.order_id DESC LIMIT $4;
 

@@ -141,9 +141,11 @@ RETURNING order_id;
 UPDATE orders SET pay_deadline = $2 WHERE order_id = $1 AND status = 'NOT_PAID';
 
 -- name: accept_orders<!
--- Paid: a parent (it has no shop) becomes INVALID and its children go on; an order of one shop goes on itself.
+-- Paid: a parent (it has no shop) becomes INVALID and its children go on; an order of one shop goes on itself,
+-- a group order waits for its group.
 UPDATE orders
-SET status = CASE WHEN shop_id IS NULL THEN 'INVALID' ELSE 'PENDING_SHIPMENT' END,
+SET status = CASE WHEN shop_id IS NULL THEN 'INVALID' WHEN mode = 'group' THEN 'PENDING_GROUP'
+                  ELSE 'PENDING_SHIPMENT' END,
     paid_at = $2, version = version + 1
 WHERE (order_id = ANY($1::bigint[]) OR parent_id = ANY($1::bigint[])) AND status = 'NOT_PAID'
 RETURNING order_id, parent_id, shop_id, status, version, currency, payable_minor;

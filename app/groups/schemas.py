@@ -1,0 +1,87 @@
+"""What buyers send and see of groups. Amounts are minor units of `currency`, times UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from app.lib.bounds import TOTAL_MINOR_MAX, Id, Number, Quantity
+
+GroupOrderState = Literal["UNPAID", "PAID", "SUCCEEDED", "REFUNDING", "REFUNDED", "CANCELED"]
+
+
+class GroupOrderRequest(Struct, forbid_unknown_fields=True, gc=False):
+    """The body of `groupbuy/orders`: `group_id` null starts a group."""
+
+    campaign_item_id: Number
+    quantity: Quantity
+    payable_minor: Annotated[int, Meta(ge=0, le=TOTAL_MINOR_MAX)]
+    group_id: Number | None = None
+    # physical goods need one
+    address_id: Id | None = None
+    # should the money come too late for this group: another open one, instead of the money back
+    join_other: bool = False
+
+
+class GroupOrderPlaced(Struct, gc=False):
+    """A slot is held until `pay_deadline`. `group_id` is null for who starts one: it begins when paid.
+
+    With `stock_policy` `on_success` the goods are had by whoever paid first, should they not suffice for the
+    whole group; the others get their money back.
+    """
+
+    order_id: str
+    group_id: str | None
+    slot: int | None
+    status: Literal["UNPAID"]
+    currency: str
+    payable_minor: int
+    pay_deadline: datetime
+    stock_policy: Literal["last_member", "each_member", "on_success"]
+
+
+class GroupOrder(Struct, frozen=True, kw_only=True):
+    """A buyer's own order; `trade_order_id` once the group has succeeded."""
+
+    order_id: str
+    status: GroupOrderState
+    campaign_id: str
+    campaign_item_id: str
+    sku_id: str
+    title: str
+    quantity: int
+    currency: str
+    payable_minor: int
+    pay_deadline: datetime | None
+    created_at: datetime
+    group_id: str | None
+    slot: int | None
+    group_status: Literal["OPEN", "SUCCEEDED", "FAILED"] | None
+    group_ends_at: datetime | None
+    share_code: str | None
+    stock_policy: Literal["last_member", "each_member", "on_success"]
+    trade_order_id: str | None
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """A group as everyone may see it: `members` have a slot, `members_paid` of them have paid."""
+
+    group_id: str
+    campaign_id: str
+    shop_id: str
+    item_id: str
+    name: str
+    status: Literal["OPEN", "SUCCEEDED", "FAILED"]
+    slots: int
+    members: int
+    members_paid: int
+    # 虚拟成团: it succeeded with fewer members
+    completed_short: bool
+    share_code: str
+    started_at: datetime
+    ends_at: datetime
+    settled_at: datetime | None
+    fail_reason: str | None
+    version: int

@@ -1,0 +1,50 @@
+"""The audit names each rule about groups that is broken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.audit.audit import audit_ledger
+from app.audit.rules import GROUPS, RULES
+from app.bootstrap import Services
+from app.groups.settle import settle_due
+from tests.groups.conftest import Shop
+
+# How each rule is broken, and the id that must be named.
+BREAKS = {
+    "groups_and_slots": ("UPDATE buy_group SET members_paid = 3 WHERE group_id = {open}", "{open}"),
+    "groups_and_campaigns": ("UPDATE campaign_item SET total_stock = 2", "{item}"),
+    "members_of_settled_groups": (
+        "UPDATE group_order SET status = 'PAID' WHERE order_id = {full}",
+        "{full}",
+    ),
+    "group_orders_and_orders": ("UPDATE orders SET out_id = NULL WHERE order_id = {full}", "{full}"),
+    "waiting_groups": ("UPDATE buy_group SET ends_at = ends_at - interval '3 hours'", "{open}"),
+}
+
+
+async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) -> None:
+    await shop.open()
+    full = await shop.paid("ann")
+    for buyer in ("bo", "cy"):
+        await shop.paid(buyer, full)
+    await settle_due(services, shop.clock.now(), 10)
+    names = {
+        "full": full,
+        "open": await shop.paid("dee"),
+        "item": shop.campaign["items"][0]["campaign_item_id"],
+    }
+    await shop.audit()
+    assert set(RULES[GROUPS]) == set(BREAKS)
+    wrong = {}
+    for rule, (statement, expected) in BREAKS.items():
+        async with services.pool.acquire() as connection:
+            breaking = connection.transaction()
+            await breaking.start()
+            await connection.execute(statement.format(**names))
+            due_before = shop.clock.now() - timedelta(seconds=30)
+            found = {each.rule: each.violations for each in await audit_ledger(connection, due_before)}
+            await breaking.rollback()
+        if expected.format(**names) not in {violation.id for violation in found[rule]}:
+            wrong[rule] = found[rule]
+    assert wrong == {}
