@@ -16,6 +16,7 @@ import redis.asyncio as redis
 
 from app.addresses.where import Regions
 from app.balances.purses import Purses
+from app.buyers.known import Buyers
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
@@ -61,6 +62,7 @@ class Services:
     quotes: KeptQuotes
     purses: Purses
     rule_uses: RuleUses
+    buyers: Buyers
     gate: Gate
     placing: Placing
     joining: Joining
@@ -105,6 +107,7 @@ async def open_services(
         quotes = _stopped(closing, KeptQuotes(valkey, settings.quote_ttl_s))
         purses = _stopped(closing, Purses(pool, clock))
         rule_uses = _stopped(closing, RuleUses(pool))
+        buyers = _stopped(closing, Buyers(pool))
         gate = _stopped(closing, Gate(valkey, pool))
         hints = _stopped(closing, Hints(pool))
         if load_prices:
@@ -132,6 +135,7 @@ async def open_services(
             quotes=quotes,
             purses=purses,
             rule_uses=rule_uses,
+            buyers=buyers,
             gate=gate,
             placing=placing,
             joining=joining,

@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler
 from app.addresses import routes as addresses
 from app.api_docs import routes as api_docs
 from app.bootstrap import open_services
+from app.buyers import routes as buyers
 from app.campaigns import routes as campaigns
 from app.cart import routes as cart
 from app.catalog import routes as catalog
@@ -64,6 +65,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *stock.ROUTES,
     *flash_sales.ROUTES,
     *campaigns.ROUTES,
+    *buyers.ROUTES,
     *groups.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,

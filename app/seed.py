@@ -6,6 +6,7 @@ followed by a new one when it has ended.
 
 from __future__ import annotations
 
+import msgspec
 import structlog
 
 from app.addresses.keep import list_addresses, upsert_address
@@ -17,12 +18,20 @@ from app.coupons.administer import put_template, read_template
 from app.coupons.give import grant
 from app.coupons.schemas import Grant
 from app.demo.catalog import SHOPS, demo_records
-from app.demo.offers import PROMOTIONS, TEMPLATES, flash_sale
+from app.demo.offers import POINTS_RULES, PROMOTIONS, RED_PACKET_POOL, TEMPLATES, flash_sale
 from app.flash_sales.publish import publish
 from app.flash_sales.read import read_flash_sale
+from app.gift_cards.issue import issue
+from app.gift_cards.schemas import IssueGiftCards
 from app.lib.auth import Caller
 from app.lib.errors import NotFound
+from app.points.grant import grant_points
+from app.points.rules import put_points_rules, read_points_rules
+from app.points.schemas import GrantPoints
 from app.promotions.administer import put_promotion, read_promotion
+from app.red_packets.pools import fund, put_pool
+from app.red_packets.schemas import FundPool, SendRedPackets
+from app.red_packets.send import send
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -53,6 +62,7 @@ async def seed(services: Services) -> None:
     await _catalog(services)
     await _offers(services)
     await _buyer(services)
+    await _balances(services)
     await _flash_sale(services)
 
 
@@ -88,6 +98,20 @@ async def _buyer(services: Services) -> None:
             await grant(services, OPERATOR, template_id, f"demo-{template_id}", Grant([BUYER]))
     if not (await list_addresses(services.pool, BUYER, "", 1)).items:
         await upsert_address(services.pool, services.ids, BUYER, HOME, services.clock.now())
+
+
+async def _balances(services: Services) -> None:
+    """Points, a red packet and a gift card for the tour's buyer; the keys make each count once."""
+    if not (await read_points_rules(services.pool)).currencies:
+        await put_points_rules(services.pool, services.prices, POINTS_RULES)
+    await grant_points(services, OPERATOR, "demo-points", GrantPoints([BUYER], points=2_000))
+    await put_pool(services.pool, OPERATOR, "welcome", RED_PACKET_POOL)
+    await fund(services, OPERATOR, "welcome", "demo-welcome", FundPool(100_000))
+    packet = SendRedPackets([BUYER], amount_minor=500, min_amount_minor=5_000, valid_days=365)
+    await send(services, OPERATOR, "welcome", "demo-packet", packet)
+    issued = await issue(services, OPERATOR, "demo-gift-card", IssueGiftCards(5_000, "CNY"))
+    if not issued.replayed:
+        log.info("gift_card_issued", cards=msgspec.json.decode(issued.body)["cards"])
 
 
 async def _flash_sale(services: Services) -> None:

@@ -18,6 +18,7 @@ from app.bootstrap import Services
 from app.campaigns.end import end_due
 from app.campaigns.publish import publish_due
 from app.coupons.expire import expire_coupons
+from app.coupons.reconcile import reconcile_coupons
 from app.events_in.apply import apply_waiting_events
 from app.events_out import relay
 from app.flash_sales.end import end_due_flash_sales
@@ -73,7 +74,8 @@ async def settle_flight(services: Services, _now: datetime, _limit: int) -> int:
 async def correct_gate(services: Services, _now: datetime, _limit: int) -> int:
     """What the gate was not told because it was down. One that is still down is corrected later."""
     try:
-        return len(await reconcile(services.valkey, services.gate, services.pool))
+        stock = await reconcile(services.valkey, services.gate, services.pool)
+        return len(stock) + len(await reconcile_coupons(services.valkey, services.pool))
     except GateDown:
         return 0
 

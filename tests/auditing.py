@@ -13,4 +13,4 @@ async def assert_audit_clean(services: Services, *, except_for: Collection[str] 
         for finding in await audit(services)
         if finding.violations and finding.rule not in except_for
     }
-    assert broken == {}
+    assert broken == {}, broken

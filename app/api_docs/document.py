@@ -34,6 +34,7 @@ from app.lib.errors import (
     Unauthorized,
     Unavailable,
 )
+from app.pricing.schemas import CartRequest
 
 INFO = {
     "title": "Rushcart",
@@ -63,6 +64,14 @@ IDEMPOTENCY_KEY = {
     "required": True,
     "description": "A repeat with the same content gets the first answer, with `Idempotent-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+# What a cart costs may depend on it.
+CHANNEL: dict[str, Any] = {
+    "name": "X-Channel",
+    "in": "header",
+    "required": False,
+    "description": "What the app is, such as `ios` or `mini_program`: some promotions ask for it.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 REPLAYED = {"Idempotent-Replayed": {"schema": {"type": "string", "const": "true"}}}
 
@@ -137,7 +146,7 @@ def _once(handler: HTTPRouteHandler) -> bool:
 
 def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> list[dict[str, Any]]:
     """Those of the path and the query; and the one header that some calls must have."""
-    parameters = [
+    parameters: list[dict[str, Any]] = [
         {
             "name": definition.name or name,
             "in": definition.param_type.value,
@@ -147,7 +156,11 @@ def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> list[dict[str, 
         for name, field in handler.parsed_fn_signature.parameters.items()
         if isinstance(definition := field.kwarg_definition, PathParameter | QueryParameter)
     ]
-    return [*parameters, IDEMPOTENCY_KEY] if _once(handler) else parameters
+    if _once(handler):
+        parameters.append(IDEMPOTENCY_KEY)
+    if isinstance(_body(handler), type) and issubclass(_body(handler), CartRequest):
+        parameters.append(CHANNEL)
+    return parameters
 
 
 def _bounded(field: FieldDefinition) -> Any:

@@ -14,10 +14,11 @@ import msgspec
 
 from app.audit.rules import GATE_RULE, GATE_SECTION, RULES, WAITING
 from app.bootstrap import Services
+from app.coupons.reconcile import measure_coupon_drift
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection
 from app.lib.sql import QUERIES, load
 from app.lib.valkey import GateDown
-from app.stock.reconcile import Drift, measure_drift
+from app.stock.reconcile import measure_drift
 
 FILES = [load(path.stem) for path in sorted(QUERIES.glob("audit*.sql"))]
 STATEMENTS = {name: text for file in FILES for name, text in file}
@@ -76,23 +77,28 @@ async def _check(connection: Connection, section: str, rule: str, due_before: da
 async def _check_gate(services: Services) -> Finding:
     says = "At rest the gate promises what the ledger has."
     try:
-        drifts = await _lasting_drifts(services)
+        violations = await _lasting_drifts(services)
     except GateDown as error:
         return Finding(GATE_SECTION, GATE_RULE, says, [], skipped=f"Valkey does not answer: {error}")
-    violations = [
-        Violation(f"{drift.shop_id} {drift.what}", f"gate {drift.gate}, ledger {drift.ledger}")
-        for drift in drifts
-    ]
     return Finding(GATE_SECTION, GATE_RULE, says, violations)
 
 
-async def _lasting_drifts(services: Services) -> list[Drift]:
+async def _lasting_drifts(services: Services) -> list[Violation]:
     """Those that every look has found at the same place."""
-    lasting = {(d.shop_id, d.what): d for d in await measure_drift(services.valkey, services.pool)}
+    lasting = await _measure_drift(services)
     for _ in range(DRIFT_LOOKS - 1):
         if not lasting:
             break
         await asyncio.sleep(DRIFT_WAIT_S)
-        again = {(d.shop_id, d.what): d for d in await measure_drift(services.valkey, services.pool)}
+        again = await _measure_drift(services)
         lasting = {place: again[place] for place in lasting.keys() & again.keys()}
     return list(lasting.values())
+
+
+async def _measure_drift(services: Services) -> dict[str, Violation]:
+    """By place, of both gates."""
+    stock = await measure_drift(services.valkey, services.pool)
+    coupons = await measure_coupon_drift(services.valkey, services.pool)
+    found = [(f"{drift.shop_id} {drift.what}", drift.gate, drift.ledger) for drift in stock]
+    found += [(f"coupons of {drift.template_id} {drift.what}", drift.gate, drift.ledger) for drift in coupons]
+    return {place: Violation(place, f"gate {gate}, ledger {ledger}") for place, gate, ledger in found}

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from app.audit.audit import Finding, audit
 from app.bootstrap import open_services
+from app.coupons.reconcile import reconcile_coupons
 from app.lib.valkey import GateDown
 from app.settings import Settings
 from app.stock.reconcile import reconcile
@@ -50,10 +51,16 @@ async def run_reconcile(settings: Settings) -> int:
     async with open_services(settings, name="reconcile", load_prices=False) as services:
         try:
             drifts = await reconcile(services.valkey, services.gate, services.pool)
+            coupons = await reconcile_coupons(services.valkey, services.pool)
         except GateDown as error:
             sys.stderr.write(f"Valkey does not answer: {error}\n")
             return 1
     for drift in drifts:
         sys.stdout.write(f"shop {drift.shop_id}, {drift.what}: gate {drift.gate}, ledger {drift.ledger}\n")
-    sys.stdout.write(f"{len(drifts)} corrected\n" if drifts else "gate and ledger agree\n")
+    for each in coupons:
+        sys.stdout.write(
+            f"coupons of {each.template_id}, {each.what}: gate {each.gate}, ledger {each.ledger}\n"
+        )
+    count = len(drifts) + len(coupons)
+    sys.stdout.write(f"{count} corrected\n" if count else "gate and ledger agree\n")
     return 0

@@ -62,3 +62,15 @@ def sum_up(deductions: Iterable[Deduction]) -> list[Taken]:
     for each in deductions:
         amounts[each.kind, each.source_id, each.account, each.currency] += each.amount
     return [Taken(*key, amount=amount) for key, amount in amounts.items()]
+
+
+class LineShare(msgspec.Struct, frozen=True):
+    """What a line took of a balance and has not come back, or the part of it that now does."""
+
+    order_id: int
+    line_id: int
+    kind: str
+    account: str
+    currency: str
+    amount: int
+    amount_minor: int

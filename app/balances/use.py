@@ -6,7 +6,7 @@ goes back to its pool: it is good for one order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -70,9 +70,10 @@ async def _spend(
     )
 
 
-async def _earn(connection: Connection, earners: dict[int, asyncpg.Record], now: datetime) -> None:
-    """One order after the other: a buyer may have several among them, and owe points."""
+async def _earn(connection: Connection, earners: Mapping[int, asyncpg.Record], now: datetime) -> None:
     expires_at = expiry(await read_points_rules(connection), now)
-    for root_id, row in sorted(earners.items()):
-        earned = Credit(root_id, row["buyer_id"], row["amount"], expires_at)
-        await credit(connection, "points_earned", [earned], now, order_id=root_id)
+    earned = [
+        Credit(root_id, row["buyer_id"], row["amount"], expires_at, root_id)
+        for root_id, row in earners.items()
+    ]
+    await credit(connection, "points_earned", earned, now)

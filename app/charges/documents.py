@@ -1,4 +1,4 @@
-"""Freight templates and tax rules as operators send them.
+"""Freight templates, tax rules and exchange rates as operators send them.
 
 Unknown fields are refused, every number and list is bounded. A region is a country (`CN`) or a part of one
 (`CN-SH`, ISO 3166-2); the narrower one counts. Amounts are integers in minor units, weights in grams.
@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
-from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX, Currency, Id, Name
+from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX, Currency, Id, Name, Time, in_utc
 from app.lib.money import WHOLE_BP, is_currency
 
 # More than this for one step is a typing mistake; and with it a parcel's fee stays a number that fits.
@@ -26,6 +27,10 @@ Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Regions = Annotated[list[Region], Meta(max_length=REGIONS_MAX)]
 FeeMinor = Annotated[int, Meta(ge=0, le=FEE_MINOR_MAX)]
 Measure = Annotated[int, Meta(ge=1, le=MEASURE_MAX)]
+
+
+# Ten years of one currency, day by day, or a year of ten.
+RATES_MAX = 3_700
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +102,34 @@ class TaxRuleDocument(Document, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_once(self.regions)
+
+
+class FxRateDocument(Document, frozen=True, kw_only=True):
+    """So much of `currency` for one of the base, in major units ("0.1389"), from a time on."""
+
+    currency: Currency
+    rate: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,12})?$(?!\n)")]
+    valid_from: Time
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency)
+        if not self.rate.strip("0."):
+            raise ValueError("a rate is above zero")
+        force_setattr(self, "valid_from", in_utc(self.valid_from))
+
+
+class FxRatesDocument(Document, frozen=True, kw_only=True):
+    """All rates of a base; they replace those that it had."""
+
+    base: Currency
+    rates: Annotated[list[FxRateDocument], Meta(max_length=RATES_MAX)]
+
+    def __post_init__(self) -> None:
+        check_currency(self.base)
+        if any(rate.currency == self.base for rate in self.rates):
+            raise ValueError("a rate goes to another currency than the base")
+        if len({(rate.currency, rate.valid_from) for rate in self.rates}) < len(self.rates):
+            raise ValueError("a currency has two rates from one time on")
 
 
 def check_currency(currency: str) -> None:

@@ -1,24 +1,28 @@
-"""Administration of freight and tax: `op`, or `merchant` for its own shop. A PUT may be repeated."""
+"""Administration of freight and tax (`op`, or `merchant` for its own shop) and of exchange rates (`op`).
+
+A PUT may be repeated.
+"""
 
 from __future__ import annotations
 
 from litestar import get, put
 from litestar.params import JSONBody
 
-from app.charges.documents import FreightTemplateDocument, TaxRuleDocument
+from app.charges.documents import FreightTemplateDocument, FxRatesDocument, TaxRuleDocument
 from app.charges.freight_templates import (
     FreightTemplate,
     list_freight_templates,
     put_freight_template,
     read_freight_template,
 )
+from app.charges.fx_rates import list_fx_rates, put_fx_rates
 from app.charges.tax_rules import TaxRule, list_tax_rules, put_tax_rule, read_tax_rule
-from app.dependencies import ServicesDependency, Staff
+from app.dependencies import Operator, ServicesDependency, Staff
 from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Cursor, Limit, PathId, QueryId
 
-# 100 rules with 300 regions each are 300 KB.
+# 100 rules with 300 regions each are 300 KB, 3,700 rates as well.
 DOCUMENT_BYTES_MAX = 512 << 10
 
 
@@ -85,6 +89,26 @@ async def show_tax_rules(
     return await list_tax_rules(services.pool, staff.shop_id or shop_id, cursor, limit)
 
 
+@put("/admin/fx_rates", request_max_body_size=DOCUMENT_BYTES_MAX)
+async def replace_fx_rates(
+    data: JSONBody[FxRatesDocument],
+    services: ServicesDependency,
+    op: Operator,  # noqa: ARG001 - asking for it refuses everybody else
+) -> FxRatesDocument:
+    """All rates of a base; without them a cart in a currency that a SKU has no price in is refused."""
+    return await put_fx_rates(services.pool, services.prices, data)
+
+
+@get("/admin/fx_rates")
+async def show_fx_rates(
+    services: ServicesDependency,
+    staff: Staff,  # noqa: ARG001 - as above
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = "",
+) -> Page[FxRatesDocument]:
+    return await list_fx_rates(services.pool, cursor, limit)
+
+
 ROUTES = [
     replace_freight_template,
     show_freight_template,
@@ -92,4 +116,6 @@ ROUTES = [
     replace_tax_rule,
     show_tax_rule,
     show_tax_rules,
+    replace_fx_rates,
+    show_fx_rates,
 ]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from app.bootstrap import Services
 
 
-async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Priced:
+async def agree(services: Services, buyer_id: str, body: CheckoutRequest, channel: str | None) -> Priced:
     """The client's amount is compared, never used. Raises PriceChanged, and as `price_cart` does."""
-    now = await price_cart(services, buyer_id, body)
+    now = await price_cart(services, buyer_id, body, channel)
     if now.summary.payable_minor == body.payable_minor:
         return now
     quote = await _quote(services, buyer_id, body)
@@ -36,9 +36,11 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest) -> Pri
     raise _changed(services, buyer_id, body, now, quote)
 
 
-async def price_changed(services: Services, buyer_id: str, body: CheckoutRequest) -> PriceChanged:
+async def price_changed(
+    services: Services, buyer_id: str, body: CheckoutRequest, channel: str | None
+) -> PriceChanged:
     """What the cart costs now that neither today's price nor the quote could be had."""
-    now = await price_cart(services, buyer_id, body)
+    now = await price_cart(services, buyer_id, body, channel)
     return _changed(services, buyer_id, body, now, await _quote(services, buyer_id, body))
 
 

@@ -25,7 +25,7 @@ from app.checkout.schemas import (
 )
 from app.lib.idempotency import Once
 from app.pricing.priced import Priced, PricedLine
-from app.pricing.schemas import CheckoutRequest
+from app.pricing.schemas import CheckoutRequest, ShopSummary
 from app.stock.scripts import Reservation, Want
 
 NORMAL_SALE = "0"
@@ -61,6 +61,7 @@ def draft_checkout(
     shop_orders = [
         PlacedShopOrder(str(each.order_id), each.shop_id or "", each.payable_minor) for each in orders
     ]
+    _keep_rates([root, *children], priced.summary.shops)
     root_id = str(root.order_id)
     root.pay_deadline = pay_deadline
     root.points_used = priced.summary.points_used
@@ -95,6 +96,15 @@ def draft_checkout(
         ),
         uses=priced.uses,
     )
+
+
+def _keep_rates(orders: Sequence[OrderDraft], shops: Sequence[ShopSummary]) -> None:
+    """An order keeps what its shop's amounts were converted with, a parent what its children's were."""
+    for shop in shops:
+        for order in orders if shop.fx_rates else ():
+            if order.shop_id in (shop.shop_id, None):
+                kept = order.fx_rates or []
+                order.fx_rates = [*kept, *(rate for rate in shop.fx_rates if rate not in kept)]
 
 
 def _order(

@@ -34,7 +34,9 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
     assert request.caller is not None
     once = identify(CALL, request.caller.sub, request.idempotency_key, request.body)
     try:
-        answer = await services.placing.in_progress.run(once, lambda: _place(services, once, request.body))
+        answer = await services.placing.in_progress.run(
+            once, lambda: _place(services, once, request.body, request.channel)
+        )
     except AppError as refused:
         metrics.CHECKOUTS.count(refused.code)
         raise
@@ -42,27 +44,29 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
     return answer
 
 
-async def _place(services: Services, once: Once, body: CheckoutRequest) -> Answer:
+async def _place(services: Services, once: Once, body: CheckoutRequest, channel: str | None) -> Answer:
     """A gift that is gone holds no order up: it is left out, and the same cart tried once more."""
     gifts: dict[str, int] = {}
     try:
-        return await _attempt(services, once, body, gifts)
+        return await _attempt(services, once, body, channel, gifts)
     except OutOfStock as refused:
         gone = [gifts[sku_id] for sku_id in refused.members["sku_ids"] if sku_id in gifts]
         if not gone:
             raise
         services.hints.note_gone(gone)
-        return await _attempt(services, once, body, gifts)
+        return await _attempt(services, once, body, channel, gifts)
 
 
-async def _attempt(services: Services, once: Once, body: CheckoutRequest, gifts: dict[str, int]) -> Answer:
+async def _attempt(
+    services: Services, once: Once, body: CheckoutRequest, channel: str | None, gifts: dict[str, int]
+) -> Answer:
     """`gifts` takes the pools of the gifts that are among the lines, by SKU."""
     placing = services.placing
     try:
-        priced = await agree(services, once.caller_id, body)
+        priced = await agree(services, once.caller_id, body, channel)
         gifts |= {line.sku.sku_id: line.pool_id for line in priced.lines if line.gift}
         placing.sold_out.check(priced.lines)
-        checkout = await _draft(services, once, body, priced)
+        checkout = await _draft(services, once, body, channel, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)
     except Unavailable:
         raise
@@ -76,7 +80,7 @@ async def _attempt(services: Services, once: Once, body: CheckoutRequest, gifts:
         raise
     except RuleSpent as spent:
         services.prices.learn_uses(spent.taken)
-        raise await price_changed(services, once.caller_id, body) from None
+        raise await price_changed(services, once.caller_id, body, channel) from None
     except Unavailable:  # it never reached the ledger
         await give_back(services.gate, checkout)
         raise
@@ -85,13 +89,15 @@ async def _attempt(services: Services, once: Once, body: CheckoutRequest, gifts:
     return answer
 
 
-async def _draft(services: Services, once: Once, body: CheckoutRequest, priced: Priced) -> Checkout:
+async def _draft(
+    services: Services, once: Once, body: CheckoutRequest, channel: str | None, priced: Priced
+) -> Checkout:
     address = None
     if any([line.sku.item_type == "physical" for line in priced.lines]):
         address = await services.placing.deliver_to.load(once.caller_id, body.address_id)
         if priced.region not in (None, region_of(address)):  # it has moved since it was priced
             services.regions.learn(once.caller_id, address)
-            priced = await agree(services, once.caller_id, body)
+            priced = await agree(services, once.caller_id, body, channel)
         if priced.unserved:
             raise AddressBlocked("the shop does not send these there", sku_ids=priced.unserved)
     now = services.clock.now()

@@ -15,7 +15,7 @@ from app.addresses.schemas import AddressSnapshot
 from app.lib.idempotency import Once
 from app.pricing.limits import RuleUse
 from app.pricing.priced import PricedWith
-from app.pricing.schemas import Discount
+from app.pricing.schemas import Discount, FxRate
 from app.stock.scripts import Reservation
 
 
@@ -81,6 +81,7 @@ class OrderDraft(msgspec.Struct, gc=False, omit_defaults=True):
     points_used: int = 0
     points_earned: int = 0
     priced_with: PricedWith | None = None
+    fx_rates: list[FxRate] | None = None
 
 
 class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.flash_sales.documents import FlashSaleDocument, FlashSaleItem
+from app.points.documents import PointsRate, PointsRules
 from app.pricing.documents import (
     AmountOff,
     Condition,
@@ -16,6 +17,7 @@ from app.pricing.documents import (
     Tier,
     Tiers,
 )
+from app.red_packets.schemas import RedPacketPoolDocument
 
 CNY = ["CNY"]
 USD = ["USD"]
@@ -134,6 +136,11 @@ TEMPLATES = {
         False,
     ),
 }
+
+# 1 % back, 100 points are 1.00; half of an order at most.
+RATE = PointsRate(earn_bp=100, minor_per_point=1)
+POINTS_RULES = PointsRules({"CNY": RATE, "USD": RATE}, cap_bp=5_000)
+RED_PACKET_POOL = RedPacketPoolDocument(name="Welcome · 新人红包", currency="CNY")
 
 # A sale of the demo lasts a week: long enough to be found open, and renewed by the next start after it.
 FLASH_SALE_LASTS = timedelta(days=7)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BODY_BYTES_MAX = 64 * 1024
+# As an id's: a rule names channels as it names other things.
+CHANNEL_LENGTH_MAX = 64
 # An address can stand for a whole mobile network: not logged in, it may call this much more than one buyer.
 ANONYMOUS_SHARE = 20
 
@@ -45,11 +47,13 @@ _process_part = f"{os.getpid():x}-{int(time.time()):x}"
 
 
 class HotRequest(msgspec.Struct, Generic[Body], gc=False):
-    """What a verb gets: who calls (None when not logged in), the decoded body, the Idempotency-Key."""
+    """What a verb gets: who calls (None when not logged in), the decoded body, two headers."""
 
     caller: Caller | None
     body: Body
     idempotency_key: str | None
+    # X-Channel: what the app says that it is, for rules by channel
+    channel: str | None = None
 
 
 class HotRoute(Generic[Body]):
@@ -79,9 +83,16 @@ class HotRoute(Generic[Body]):
     async def run(self, services: Services, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         caller = self._who(services, headers.get(b"authorization"), scope)
         key = headers.get(b"idempotency-key")
+        channel = headers.get(b"x-channel")
         body = self.decode(await read_body(receive))
         return await self.verb(
-            services, HotRequest(caller, body, None if key is None else key.decode("latin-1"))
+            services,
+            HotRequest(
+                caller,
+                body,
+                None if key is None else key.decode("latin-1"),
+                None if channel is None else _channel(channel),
+            ),
         )
 
     def _who(self, services: Services, authorization: bytes | None, scope: Scope) -> Caller | None:
@@ -113,6 +124,14 @@ class HotRoute(Generic[Body]):
     def decode(self, raw: bytes) -> Body:
         """Raises InvalidRequest naming what is wrong and where."""
         return decode(self._decode, raw)
+
+
+def _channel(header: bytes) -> str:
+    """Raises InvalidRequest."""
+    channel = header.decode("latin-1")
+    if not (1 <= len(channel) <= CHANNEL_LENGTH_MAX and channel.isascii() and channel.isprintable()):
+        raise InvalidRequest(f"X-Channel has 1 to {CHANNEL_LENGTH_MAX} printable characters")
+    return channel
 
 
 def decode(decoder: Callable[[bytes], Body], raw: bytes) -> Body:

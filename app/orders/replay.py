@@ -63,7 +63,14 @@ async def gather(
     cart = CartRequest(
         currency, [CartLine(line["sku_id"], line["quantity"]) for line in bought], coupon_ids=asked
     )
-    return Replay(cart, book, Buyer(coupons=held, region=priced_with.region), priced_with.at_ms)
+    buyer = Buyer(
+        coupons=held,
+        region=priced_with.region,
+        channel=priced_with.channel,
+        tags=frozenset(priced_with.buyer_tags),
+        is_first_order=priced_with.first_order,
+    )
+    return Replay(cart, book, buyer, priced_with.at_ms)
 
 
 def is_gift(line: Row) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from app.orders.state import OrderStatus
 from app.pricing.explain import ExplainedStep
 from app.pricing.priced import PricedWith
-from app.pricing.schemas import Rejected
+from app.pricing.schemas import FxRate, Rejected
 
 
 class ListedLine(msgspec.Struct):
@@ -97,8 +97,10 @@ class PaymentEntry(msgspec.Struct):
 
 
 class RefundEntry(msgspec.Struct):
+    """`payment_id` null: nothing went back in money."""
+
     refund_id: str
-    payment_id: str
+    payment_id: str | None
     cause: str
     status: str
     currency: str
@@ -120,7 +122,7 @@ class PriceChangeEntry(msgspec.Struct):
     created_at: datetime
 
 
-class OrderDetail(msgspec.Struct):
+class OrderDetail(msgspec.Struct, omit_defaults=True):
     order_id: str
     parent_id: str | None
     buyer_id: str
@@ -138,6 +140,8 @@ class OrderDetail(msgspec.Struct):
     freight_minor: int
     tax_minor: int
     payable_minor: int
+    points_used: int
+    points_earned: int
     created_at: datetime
     pay_deadline: datetime | None
     paid_at: datetime | None
@@ -150,6 +154,8 @@ class OrderDetail(msgspec.Struct):
     payments: list[PaymentEntry]
     refunds: list[RefundEntry]
     price_changes: list[PriceChangeEntry]
+    # what its prices and its freight were converted with, where they were
+    fx_rates: list[FxRate] | None = None
 
 
 class PricedOrderLine(msgspec.Struct):

@@ -28,6 +28,8 @@ class Credit(NamedTuple):
     buyer_id: str
     points: int
     expires_at: datetime
+    # that earned them
+    order_id: int | None = None
 
 
 def expiry(rules: PointsRules, now: datetime, valid_days: int | None = None) -> datetime:
@@ -35,15 +37,7 @@ def expiry(rules: PointsRules, now: datetime, valid_days: int | None = None) -> 
     return NEVER if days is None else now + timedelta(days=days)
 
 
-async def credit(
-    connection: Connection,
-    kind: str,
-    incoming: Sequence[Credit],
-    now: datetime,
-    *,
-    order_id: int | None = None,
-) -> None:
-    """At most one for each buyer."""
+async def credit(connection: Connection, kind: str, incoming: Sequence[Credit], now: datetime) -> None:
     accounts = [(points_account(each.buyer_id), POINTS) for each in incoming]
     balances = await lock_balances(connection, accounts, opening=True)
     postings = [
@@ -51,13 +45,17 @@ async def credit(
             kind,
             each.lot_id,
             transfer(POINTS, each.points, issued("points"), points_account(each.buyer_id)),
-            order_id,
+            each.order_id,
         )
         for each in incoming
     ]
     booked = await book(connection, postings, now)
     new = [each for each in incoming if (kind, each.lot_id) in booked]
     if new:
-        left = [after_debt(balances[points_account(each.buyer_id), POINTS], each.points) for each in new]
-        lot_ids, buyer_ids, points, ends = (list(column) for column in zip(*new, strict=True))
+        left = []
+        for each in new:
+            account = points_account(each.buyer_id), POINTS
+            left.append(after_debt(balances[account], each.points))
+            balances[account] += each.points
+        lot_ids, buyer_ids, points, ends, _ = (list(column) for column in zip(*new, strict=True))
         await connection.execute(sql.add_lots, lot_ids, buyer_ids, points, left, ends, now)

@@ -55,6 +55,9 @@ class PriceBook(Struct, frozen=True, eq=False):
     limited: frozenset[Rule] = frozenset()
     limited_by_buyer: frozenset[Rule] = frozenset()
     uses: Mapping[UseKey, int] = {}
+    # those of both that are not for everybody, and of these those for which the buyer must be known
+    for_some: frozenset[Rule] = frozenset()
+    asks_who: frozenset[Rule] = frozenset()
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # how far it has come
@@ -66,7 +69,11 @@ class PriceBook(Struct, frozen=True, eq=False):
     @property
     def needs_region(self) -> bool:
         """Whether it matters where a cart goes."""
-        return bool(self.freight_templates or self.taxes_by_region.keys() - {ANYWHERE})
+        return bool(
+            self.freight_templates
+            or self.taxes_by_region.keys() - {ANYWHERE}
+            or any(rule.audience is not None and rule.audience.regions for rule in self.for_some)
+        )
 
     def rules_of(self, sku: Sku) -> tuple[Rule, ...]:
         """The promotions that have this SKU in scope, in the order of application, whatever their window."""
@@ -102,7 +109,7 @@ class PriceBook(Struct, frozen=True, eq=False):
         offers = {each: offer for each, offer in self.offers.items() if each not in rules}
         offers |= {offer.template_id: offer for offer in offered}
         templates = {**self.templates, **rules}
-        return replace(self, templates=templates, offers=offers, **_limited(self.promotions, templates))
+        return replace(self, templates=templates, offers=offers, **_special(self.promotions, templates))
 
     def with_points(self, rules: PointsRules) -> PriceBook:
         return replace(self, points=rules)
@@ -130,8 +137,8 @@ class PriceBook(Struct, frozen=True, eq=False):
         for key, rules in _group_by_key(gone, added.values()).items():
             index[key] = (*(rule for rule in index.get(key, ()) if rule not in gone), *rules)
         promotions |= added
-        limited = _limited(promotions, self.templates)
-        return replace(self, promotions=promotions, index=index, rules_by_sku={}, **limited)
+        special = _special(promotions, self.templates)
+        return replace(self, promotions=promotions, index=index, rules_by_sku={}, **special)
 
     def with_versions(self, versions: Mapping[str, int]) -> PriceBook:
         return replace(self, promotions_version=versions["promotions"], catalog_version=versions["catalog"])
@@ -145,11 +152,18 @@ class PriceBook(Struct, frozen=True, eq=False):
         return replace(self, uses={**self.uses, **uses})
 
 
-def _limited(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:
-    """The fields of the book that tell which rules have limits."""
+def _special(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:
+    """The fields of the book that tell which rules have limits or are not for everybody."""
     limited = [rule for rules in tables for rule in rules.values() if rule.use_limits is not None]
     by_buyer = [rule for rule in limited if rule.use_limits and rule.use_limits.uses_per_buyer_max]
-    return {"limited": frozenset(limited), "limited_by_buyer": frozenset(by_buyer)}
+    for_some = [rule for rules in tables for rule in rules.values() if rule.audience is not None]
+    asks_who = [rule for rule in for_some if rule.audience and rule.audience.asks_who]
+    return {
+        "limited": frozenset(limited),
+        "limited_by_buyer": frozenset(by_buyer),
+        "for_some": frozenset(for_some),
+        "asks_who": frozenset(asks_who),
+    }
 
 
 def _group_by_key(gone: Iterable[Rule], added: Iterable[Rule]) -> dict[tuple[str, str], list[Rule]]:

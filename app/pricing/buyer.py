@@ -65,6 +65,10 @@ class Buyer(Struct, frozen=True, gc=False, eq=False):
     purse: Purse = EMPTY_PURSE
     # where the cart goes: "CN-SH", or "SG" where a country has no parts; None: no address yet
     region: str | None = None
+    # what the app says that it is: "ios", "mini_program"; None: it does not say
+    channel: str | None = None
+    tags: frozenset[str] = frozenset()
+    is_first_order: bool = False
     # how often, by kind and id, of rules with a limit for each buyer
     rule_uses: Mapping[tuple[str, str], int] = {}
 

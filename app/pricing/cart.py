@@ -17,16 +17,21 @@ from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, choose_coupons, price
 from app.pricing.limits import SPENT
 from app.pricing.priced import Priced, PricedWith
-from app.pricing.rules import milliseconds
+from app.pricing.rules import Rule, milliseconds
 from app.pricing.schemas import CartRequest
 
 
-async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest) -> Priced:
+async def price_cart(
+    services: Services, buyer_id: str | None, cart: CartRequest, channel: str | None
+) -> Priced:
     """`buyer_id` None: not logged in, so no coupons and no address.
 
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, Unavailable.
     """
-    buyer = ANONYMOUS if buyer_id is None else await _buyer(services, buyer_id, cart)
+    if buyer_id is not None:
+        buyer = await _buyer(services, buyer_id, cart, channel)
+    else:
+        buyer = ANONYMOUS if channel is None else Buyer(channel=channel)
     book, now_ms = services.prices.book, milliseconds(services.clock.now())
     priced = price(
         cart,
@@ -42,19 +47,27 @@ async def price_cart(services: Services, buyer_id: str | None, cart: CartRequest
         spent = [(each.rule_id, each.code) for each in priced.summary.rejected if each.code in SPENT]
     asked = cart.coupon_ids if not cart.auto_coupons else [*cart.coupon_ids, *priced.coupons]
     priced.priced_with = PricedWith(
-        now_ms, book.promotions_version, book.catalog_version, asked, spent, buyer.region
+        now_ms,
+        book.promotions_version,
+        book.catalog_version,
+        asked,
+        spent,
+        buyer.region,
+        channel,
+        tuple(buyer.tags),
+        buyer.is_first_order,
     )
     return priced
 
 
-async def _buyer(services: Services, buyer_id: str, cart: CartRequest) -> Buyer:
+async def _buyer(services: Services, buyer_id: str, cart: CartRequest, channel: str | None) -> Buyer:
     """What the cart asks for, and no more."""
     coupons: Held = {}
     if cart.coupon_ids or cart.auto_coupons:
         coupons = await services.coupons.of(buyer_id)
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
-    buyer = Buyer(coupons, purse, await _region(services, buyer_id, cart))
-    return await _with_rule_uses(services, buyer_id, cart, buyer)
+    buyer = Buyer(coupons, purse, await _region(services, buyer_id, cart), channel)
+    return await _with_what_rules_ask(services, buyer_id, cart, buyer)
 
 
 async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str | None:
@@ -64,26 +77,30 @@ async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str |
     return await services.regions.of(buyer_id, cart.address_id)
 
 
-async def choose_for_cart(services: Services, buyer_id: str, cart: CartRequest) -> CouponChoice:
+async def choose_for_cart(
+    services: Services, buyer_id: str, cart: CartRequest, channel: str | None
+) -> CouponChoice:
     """Which of the buyer's coupons fit. Raises as `price_cart` does."""
-    buyer = Buyer(coupons=await services.coupons.of(buyer_id))
-    buyer = await _with_rule_uses(services, buyer_id, cart, buyer)
+    region = await _region(services, buyer_id, cart)
+    buyer = Buyer(await services.coupons.of(buyer_id), EMPTY_PURSE, region, channel)
+    buyer = await _with_what_rules_ask(services, buyer_id, cart, buyer)
     return choose_coupons(cart, services.prices.book, buyer, milliseconds(services.clock.now()))
 
 
-async def _with_rule_uses(services: Services, buyer_id: str, cart: CartRequest, buyer: Buyer) -> Buyer:
-    """With the uses of rules that are limited for each buyer, where the cart meets one; nearly none does."""
-    if not _meets_a_limit_by_buyer(cart, buyer, services.prices.book):
-        return buyer
-    return replace(buyer, rule_uses=await services.rule_uses.of(buyer_id))
+async def _with_what_rules_ask(services: Services, buyer_id: str, cart: CartRequest, buyer: Buyer) -> Buyer:
+    """With uses, tags and first order, where the cart meets a rule that asks for them; nearly none does."""
+    book = services.prices.book
+    if _meets(book.limited_by_buyer, cart, buyer, book):
+        buyer = replace(buyer, rule_uses=await services.rule_uses.of(buyer_id))
+    if _meets(book.asks_who, cart, buyer, book):
+        standing = await services.buyers.of(buyer_id)
+        buyer = replace(buyer, tags=standing.tags, is_first_order=standing.is_first_order)
+    return buyer
 
 
-def _meets_a_limit_by_buyer(cart: CartRequest, buyer: Buyer, book: PriceBook) -> bool:
-    limited = book.limited_by_buyer
-    if not limited:
+def _meets(rules: frozenset[Rule], cart: CartRequest, buyer: Buyer, book: PriceBook) -> bool:
+    if not rules:
         return False
     skus = [book.skus[line.sku_id] for line in cart.lines if line.sku_id in book.skus]
     templates = [book.templates.get(coupon.template_id) for coupon in buyer.coupons.values()]
-    return not limited.isdisjoint(templates) or any(
-        not limited.isdisjoint(book.rules_of(sku)) for sku in skus
-    )
+    return not rules.isdisjoint(templates) or any(not rules.isdisjoint(book.rules_of(sku)) for sku in skus)

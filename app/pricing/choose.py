@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import prod
 
+from msgspec.structs import replace
+
 from app.pricing.lines import Line
 from app.pricing.plan import in_order
 from app.pricing.schemas import Rejected
@@ -23,6 +25,7 @@ RULES_APPLIED_MAX = 600
 SEARCHES_MAX = 6
 # It would apply, and the cart would not be cheaper.
 BETTER_WITHOUT = "better_without"
+MINIMUM_NOT_MET = "minimum_not_met"
 
 Promotions = list[Entry]
 
@@ -54,15 +57,23 @@ def settle_with_best_coupons(
 def why_left_out(
     entry: Entry, chosen: Sequence[Entry], promotions: Promotions, lines: Sequence[Line]
 ) -> Rejected:
-    """Why a coupon that may apply is not among the chosen ones."""
+    """Why a coupon that may apply is not chosen, and what one that lacks its minimum would give."""
     rule = entry.rule
     walk = walk_on(start(lines), in_order(promotions, [entry]), lines)
     for miss in walk.misses:
         if miss.entry is entry:
-            return rejection(miss)
+            rejected = rejection(miss)
+            if miss.code == MINIMUM_NOT_MET:
+                met = walk_on(start(lines), in_order(promotions, [_without_minimum(entry)]), lines)
+                rejected = replace(rejected, gains_minor=sum(walk.left) - sum(met.left))
+            return rejected
     taken = {each.rule.stack_category for each in chosen} - {None}
     code = "stack_conflict" if rule.stack_category in taken else BETTER_WITHOUT
     return Rejected("coupon", entry.rule_id, rule.name, code)
+
+
+def _without_minimum(entry: Entry) -> Entry:
+    return replace(entry, rule=replace(entry.rule, min_amount_minor=0, min_quantity=0))
 
 
 def _settle(

@@ -1,7 +1,7 @@
 """Promotions and coupon templates as operators send them.
 
-Unknown fields and kinds are refused, every number and list is bounded, and what the engine does not honour
-yet is refused by name: a rule must never be accepted and then ignored in part.
+Unknown fields and kinds are refused, every number and list is bounded, and whatever is accepted is honoured:
+a rule must never be ignored in part. What the contract does not name is left out where nobody has sent it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 
 from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity, Time, in_utc
@@ -27,6 +27,7 @@ COUPONS_OF_TEMPLATE_MAX = 10_000_000
 # One-time codes are made in the call's own transaction: this many take about a second.
 CODES_MAX = 50_000
 
+Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Ids = Annotated[list[Id], Meta(max_length=SCOPE_IDS_MAX)]
 Price = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
@@ -44,12 +45,6 @@ def _keep_window(document: Struct, start: str, end: str) -> None:
     force_setattr(document, end, times[1])
 
 
-def _refuse_unsupported(**fields: object) -> None:
-    for name, value in fields.items():
-        if value:
-            raise ValueError(f"`{name}` is not available yet: leave it out")
-
-
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
     """What all parts of a document share: unknown fields are refused."""
 
@@ -64,18 +59,22 @@ class Scope(Document, frozen=True):
 
 
 class Condition(Document, frozen=True):
-    """What the lines in scope must come to together. Thresholds are inclusive."""
+    """What the lines in scope must come to together, thresholds inclusive; and for whom the rule is.
+
+    Of regions (a country or a part of it), channels, tags and currencies one must fit; none: any does.
+    """
 
     min_amount_minor: AboveZero | None = None
     min_quantity: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     base: Literal["list", "discounted"] = "discounted"
-    regions: Ids = []
+    regions: Annotated[list[Region], Meta(max_length=SCOPE_IDS_MAX)] = []
     channels: Ids = []
     buyer_tags: Ids = []
     currencies: Annotated[list[Currency], Meta(max_length=32)] = []
+    # the buyer has placed no order that is not canceled
+    first_order: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        _refuse_unsupported(regions=self.regions, channels=self.channels, buyer_tags=self.buyer_tags)
         for currency in self.currencies:
             if not is_currency(currency):
                 raise ValueError(f"{currency} is not a currency of ISO 4217")

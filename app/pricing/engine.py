@@ -11,18 +11,19 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from app.pricing.audience import FIRST_ORDER_USE
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
-from app.pricing.charges import add_charges, charge
+from app.pricing.charges import Charges, add_charges, charge
 from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import Gift
-from app.pricing.gifts import SOLD_OUT, Hints, pack_gifts
+from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
 from app.pricing.lines import Basket, resolve
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
-from app.pricing.summary import rejections, summarize
+from app.pricing.summary import name_rates, rejections, summarize
 from app.pricing.walk import Entry, Miss, Walk, start, walk_on
 
 
@@ -41,6 +42,8 @@ class UnusableCoupon(Struct, frozen=True, gc=False, omit_defaults=True):
     code: str
     missing_minor: int | None = None
     missing_quantity: int | None = None
+    # what it would take off this cart alone, were its minimum met; off a fuller one perhaps more
+    gains_minor: int | None = None
 
 
 class CouponChoice(Struct, frozen=True, gc=False):
@@ -76,7 +79,11 @@ def price(
     count_points(cart, buyer.purse, walk.steps, priced, book)
     if charges is not None:  # points are earned for goods alone
         add_charges(priced, charges)
+    if book.asks_who and _is_for_first_order(walk, gifts, charges):
+        priced.uses = [*priced.uses, FIRST_ORDER_USE]
     priced.region = buyer.region
+    if basket.rates:
+        name_rates(priced, basket)
     return priced
 
 
@@ -99,6 +106,14 @@ def apply_rules(
     return walk_on(start(basket.lines), entries, basket.lines), rejected
 
 
+def _is_for_first_order(walk: Walk, gifts: Gifts, charges: Charges | None) -> bool:
+    """Whether a rule for a first order gave anything."""
+    entries = [step.entry for step in walk.steps] + [entry for entry, _ in gifts.applied]
+    if charges is not None:
+        entries += [freed.entry for freed, _ in charges.freed]
+    return any(entry.rule.audience is not None and entry.rule.audience.first_order for entry in entries)
+
+
 def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> CouponChoice:
     """What each of the buyer's coupons would save on this cart, and which of them are best together.
 
@@ -119,7 +134,14 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
         else:
             rejected.append(why)
     unusable = [
-        UnusableCoupon(each.rule_id, each.name, each.code, each.missing_minor, each.missing_quantity)
+        UnusableCoupon(
+            each.rule_id,
+            each.name,
+            each.code,
+            each.missing_minor,
+            each.missing_quantity,
+            each.gains_minor,
+        )
         for each in rejected
     ]
     return CouponChoice(cart.currency, usable, unusable, search.without_minor - search.payable_minor(best))

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
-from app.lib.bounds import QUANTITY_MAX
+from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX
 from app.pricing.book import PriceBook
 from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
 from app.pricing.exchange import Rate, rate_at
@@ -38,6 +38,8 @@ class Basket(Struct, gc=False, eq=False):
     flash_sale: FlashSale | None
     # the rates that amounts were converted with: by shop and the currency they come from
     rates: dict[tuple[str, str], Rate] = {}
+    # shops that sell in another currency than the cart's: a rule whose amounts are in it keeps off them
+    foreign_shops: set[str] = set()
 
     def take_rate(self, book: PriceBook, shop_id: str, base: str) -> Rate | None:
         """The rate that is valid now from `base` into the cart's currency, noted as used by the shop."""
@@ -55,29 +57,46 @@ def resolve(cart: CartRequest, book: PriceBook, now_ms: int) -> Basket:
     sku_ids = list(quantities)
     tie_order = sorted(range(len(sku_ids)), key=sku_ids.__getitem__)
     if cart.activity_id is None:
-        lines = _normal_lines(quantities, cart.currency, book)
-        return Basket(lines, tie_order, cart.currency, now_ms, None)
+        basket = Basket([], tie_order, cart.currency, now_ms, None)
+        _add_normal_lines(basket, quantities, book)
+        return basket
     sale = book.flash_sales.get(cart.activity_id)
     if sale is None or not sale.is_open(now_ms):
         raise ActivityNotOpen(activity_id=cart.activity_id)
     lines = _flash_lines(quantities, cart.currency, book, sale)
-    return Basket(lines, tie_order, cart.currency, now_ms, sale)
+    shop_ids = {line.sku.shop_id for line in lines}
+    foreign = {each for each in shop_ids if book.shops[each].currency != cart.currency}
+    return Basket(lines, tie_order, cart.currency, now_ms, sale, foreign_shops=foreign)
 
 
-def _normal_lines(quantities: dict[str, int], currency: str, book: PriceBook) -> list[Line]:
-    skus = book.skus
-    lines = []
+def _add_normal_lines(basket: Basket, quantities: dict[str, int], book: PriceBook) -> None:
+    skus, shops, currency, lines = book.skus, book.shops, basket.currency, basket.lines
+    unsold: list[str] = []
     for sku_id, quantity in quantities.items():
         sku = skus.get(sku_id)
         if sku is None:
             raise SkuNotFound(sku_ids=[each for each in quantities if each not in skus])
-        price = sku.prices.get(currency)
+        base = shops[sku.shop_id].currency
+        if base != currency:
+            basket.foreign_shops.add(sku.shop_id)
+        price = sku.prices.get(currency) or _convert(sku, base, basket, book)
         if price is None:
-            unsold = [each for each in quantities if each in skus and currency not in skus[each].prices]
-            raise CurrencyNotSold(sku_ids=unsold, currency=currency)
+            unsold.append(sku_id)
+            continue
         unit, list_price = price
         lines.append(Line(sku, quantity, unit, list_price, unit * quantity, sku.pool_id, QUANTITY_MAX))
-    return lines
+    if unsold:
+        raise CurrencyNotSold(sku_ids=unsold, currency=currency)
+
+
+def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int, int] | None:
+    """Price and list price from those in the shop's own currency; None: it has none, or there is no rate."""
+    price = sku.prices.get(base)
+    rate = None if price is None else basket.take_rate(book, sku.shop_id, base)
+    if price is None or rate is None:
+        return None
+    unit, list_price = (rate.convert(each) for each in price)
+    return None if list_price > AMOUNT_MINOR_MAX else (unit, list_price)
 
 
 def _flash_lines(quantities: dict[str, int], currency: str, book: PriceBook, sale: FlashSale) -> list[Line]:

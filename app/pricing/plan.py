@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
+from app.pricing.audience import NotFor
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import AddonPrice
@@ -42,25 +43,21 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
 
 
 def with_allowances(entries: list[Entry], book: PriceBook, buyer: Buyer, currency: str) -> list[Entry]:
-    """The entries; those of limited rules know what is left of them."""
-    if not book.limited:
+    """The entries; limited rules know what is left of them, others that they are not for this buyer."""
+    if not book.limited and not book.for_some:
         return entries
-    return [
-        entry
-        if (limits := entry.rule.use_limits) is None
-        else replace(
-            entry,
-            allowance=allowance(
-                entry.rule.kind,
-                entry.rule.rule_id,
-                limits,
-                book.uses,
-                buyer.rule_uses.get((entry.rule.kind, entry.rule.rule_id), 0),
-                currency,
-            ),
-        )
-        for entry in entries
-    ]
+    return [_with_allowance(entry, book, buyer, currency) for entry in entries]
+
+
+def _with_allowance(entry: Entry, book: PriceBook, buyer: Buyer, currency: str) -> Entry:
+    rule = entry.rule
+    if rule.audience is not None and (code := rule.audience.refuses(buyer)) is not None:
+        return replace(entry, allowance=NotFor(code))
+    if rule.use_limits is None:
+        return entry
+    used = buyer.rule_uses.get((rule.kind, rule.rule_id), 0)
+    left = allowance(rule.kind, rule.rule_id, rule.use_limits, book.uses, used, currency)
+    return replace(entry, allowance=left)
 
 
 def coupon_entries(
@@ -82,7 +79,7 @@ def coupon_entries(
             continue
         indexes = [index for index in basket.tie_order if rule.covers(lines[index].sku)]
         entry = _entry(rule, coupon_id, indexes, basket) if indexes else None
-        code = _unusable(coupon, rule, basket) or ("not_in_scope" if entry is None else None)
+        code = _unusable(coupon, rule, indexes, basket) or ("not_in_scope" if entry is None else None)
         if code is not None:
             rejected.append(Rejected("coupon", coupon_id, rule.name, code))
         elif entry is not None:
@@ -103,13 +100,22 @@ def in_order(first: list[Entry], then: list[Entry]) -> list[Entry]:
 
 def _entry(rule: Rule, rule_id: str, indexes: Sequence[int], basket: Basket) -> Entry | None:
     """None where the cart has nothing that the rule could lower."""
+    lines = basket.lines
+    if basket.foreign_shops and rule.home_only:
+        indexes = _at_home(indexes, basket)
+        if not indexes:
+            return None
     if rule.aim is None:
         return Entry(rule, rule_id, indexes)
-    lines = basket.lines
     aimed = [index for index in basket.tie_order if rule.aim.covers(lines[index].sku)]
     if isinstance(rule.effect, AddonPrice):  # it comes beside other lines
         indexes = [index for index in indexes if index not in aimed]
     return Entry(rule, rule_id, indexes, aimed) if indexes and aimed else None
+
+
+def _at_home(indexes: Sequence[int], basket: Basket) -> list[int]:
+    """The lines of shops that sell in the cart's currency."""
+    return [index for index in indexes if basket.lines[index].sku.shop_id not in basket.foreign_shops]
 
 
 def _soonest_first(coupon_ids: set[str], coupons: Mapping[str, BuyerCoupon]) -> list[str]:
@@ -119,7 +125,7 @@ def _soonest_first(coupon_ids: set[str], coupons: Mapping[str, BuyerCoupon]) -> 
     return sorted(coupon_ids, key=lambda each: (ends[each], each))
 
 
-def _unusable(coupon: BuyerCoupon, rule: Rule, basket: Basket) -> str | None:
+def _unusable(coupon: BuyerCoupon, rule: Rule, indexes: Sequence[int], basket: Basket) -> str | None:
     if coupon.status != "available":
         return "already_used"
     if basket.now_ms < coupon.valid_from_ms:
@@ -127,5 +133,7 @@ def _unusable(coupon: BuyerCoupon, rule: Rule, basket: Basket) -> str | None:
     if basket.now_ms >= coupon.valid_to_ms:
         return "expired"
     if rule.currencies and basket.currency not in rule.currencies:
+        return "currency_not_accepted"
+    if rule.home_only and basket.foreign_shops and indexes and not _at_home(indexes, basket):
         return "currency_not_accepted"
     return None

@@ -43,6 +43,10 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     # limited rules of which too little was left: (rule id, code)
     spent: Sequence[tuple[str, str]] = ()
     region: str | None = None
+    channel: str | None = None
+    # where a rule or a price asked for them
+    buyer_tags: Sequence[str] = ()
+    first_order: bool = False
 
 
 class Priced(Struct, gc=False):

@@ -20,7 +20,7 @@ from app.pricing.gifts import Hints
 from app.pricing.limits import UNLIMITED, RuleUse
 from app.pricing.priced import Priced, PricedLine, PricedWith
 from app.pricing.rules import Rule
-from app.pricing.schemas import CartRequest, Discount, LineSummary, PriceDifference, Summary
+from app.pricing.schemas import CartRequest, Discount, FxRate, LineSummary, PriceDifference, Summary
 from app.pricing.summary import group_by_shop
 
 CART_FIELDS = len(CartRequest.__struct_fields__)
@@ -66,6 +66,8 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     # what it takes of limited rules: nearly always nothing
     uses: Sequence[RuleUse] = ()
     priced_with: PricedWith | None = None
+    # by shop: what its amounts were converted with
+    rates: list[tuple[str, FxRate]] = []
 
     @classmethod
     def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
@@ -106,6 +108,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             priced.region,
             priced.uses,
             priced.priced_with,
+            [(shop.shop_id, rate) for shop in summary.shops for rate in shop.fx_rates],
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
@@ -146,6 +149,9 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
             return None
         else:
             lines.append(_line(quote, quoted, stands.sku, stands.pool_id))
+    shops = group_by_shop(lines)
+    for shop in shops:
+        shop.fx_rates = [rate for shop_id, rate in quote.rates if shop_id == shop.shop_id]
     applied = [rule for place, rule in enumerate(_applied(quote)) if place not in gone]
     given: dict[str, int] = {}
     for rule in applied:
@@ -164,7 +170,7 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
         payable_minor=quote.payable_minor,
         points_used=quote.points_used,
         points_earned=quote.points_earned,
-        shops=group_by_shop(lines),
+        shops=shops,
         applied=applied,
         rejected=[],
     )

@@ -20,10 +20,10 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     """What the cart costs, and why. Works without login too; coupons need one."""
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
-    priced = await price_cart(services, buyer_id, request.body)
+    priced = await price_cart(services, buyer_id, request.body, request.channel)
     if services.hints.unknown:  # nobody has asked for some of these pools before
         await services.hints.learn()
-        priced = await price_cart(services, buyer_id, request.body)
+        priced = await price_cart(services, buyer_id, request.body, request.channel)
     services.quotes.keep(buyer_id, request.body, priced)
     return Answer(200, _encode(priced.summary))
 
@@ -31,7 +31,8 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
 async def user_coupons_for_order(services: Services, request: HotRequest[CartRequest]) -> Answer:
     """The buyer's coupons for this cart: what each saves or lacks, and the best combination."""
     assert request.caller is not None
-    return Answer(200, _encode(await choose_for_cart(services, request.caller.sub, request.body)))
+    choice = await choose_for_cart(services, request.caller.sub, request.body, request.channel)
+    return Answer(200, _encode(choice))
 
 
 HOT_ROUTES = [

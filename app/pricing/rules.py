@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.catalog.snapshot import Sku
+from app.pricing.audience import Audience, audience
 from app.pricing.documents import (
     PRIORITY_MAX,
     AddonPrice,
@@ -92,10 +93,14 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     effect: Effect | TakePoints
     max_discount_minor: int | None
     max_quantity: int | None
+    # it names an amount and no currency: that of the shop, whose goods it lowers in no other
+    home_only: bool = False
     exclusive: bool = False
     choice_group: str | None = None
     stack_category: str | None = None
     use_limits: UseLimits | None = None
+    # None: for everybody
+    audience: Audience | None = None
 
     def covers(self, sku: Sku) -> bool:
         """Whether a SKU is in its scope."""
@@ -165,7 +170,18 @@ def _shared(
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
         "use_limits": use_limits(limits),
+        "audience": audience(condition),
+        "home_only": not condition.currencies and names_amount((condition, effect, limits)),
     }
+
+
+def names_amount(part: Any) -> bool:
+    """Whether a document names an amount of money anywhere."""
+    if isinstance(part, Struct):
+        fields = {name: getattr(part, name) for name in part.__struct_fields__}
+        money = [value for name, value in fields.items() if name.endswith("_minor")]
+        return any(value is not None for value in money) or names_amount(list(fields.values()))
+    return isinstance(part, list | tuple) and any(names_amount(each) for each in part)
 
 
 def _reach_and_aim(shop_id: str | None, scope: Scope, effect: Effect) -> tuple[Reach, Reach | None]:

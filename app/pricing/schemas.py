@@ -74,6 +74,8 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
     code: str
     missing_minor: int | None = None
     missing_quantity: int | None = None
+    # of a coupon, where the server chose: what it would take off this cart, were its minimum met
+    gains_minor: int | None = None
 
 
 class LineSummary(Struct, gc=False, omit_defaults=True):
@@ -109,7 +111,16 @@ class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str | None = None
 
 
-class ShopSummary(Struct, gc=False):
+class FxRate(Struct, frozen=True, gc=False):
+    """So much of `currency` for one of the base (major units), from that time on."""
+
+    base: str
+    currency: str
+    rate: str
+    valid_from: datetime
+
+
+class ShopSummary(Struct, gc=False, omit_defaults=True):
     shop_id: str
     goods_minor: int
     discount_minor: int
@@ -117,6 +128,8 @@ class ShopSummary(Struct, gc=False):
     tax_minor: int
     payable_minor: int
     lines: list[LineSummary]
+    # what its prices and its freight were converted with, where they were
+    fx_rates: list[FxRate] = []
 
 
 class Summary(Struct, gc=False):

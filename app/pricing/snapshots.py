@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from app.catalog.snapshot import Shop, Sku
-from app.charges.documents import FreightTemplateDocument, TaxRuleDocument
+from app.charges.documents import FreightTemplateDocument, FxRatesDocument, TaxRuleDocument
 from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.lib.clock import Clock
@@ -26,6 +26,7 @@ from app.lib.sql import load
 from app.points.documents import PointsRules
 from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.exchange import fx_rates
 from app.pricing.freight import freight_template
 from app.pricing.lanes import LANES
 from app.pricing.limits import UseKey
@@ -163,7 +164,10 @@ async def _read_charges(connection: Connection, book: PriceBook, since: int) -> 
         tax_rule(row["tax_rule_id"], msgspec.convert(row["document"], TaxRuleDocument))
         for row in await connection.fetch(sql.tax_rules_since, since)
     ]
-    return book.with_freight(templates).with_taxes(taxes)
+    book = book.with_freight(templates).with_taxes(taxes)
+    for row in await connection.fetch(sql.fx_rates_since, since):
+        book = book.with_fx_rates(*fx_rates(msgspec.convert(row["document"], FxRatesDocument)))
+    return book
 
 
 def _sku(row: Any, shared: dict[Any, Any]) -> Sku:

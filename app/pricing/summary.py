@@ -14,13 +14,13 @@ from app.pricing.gifts import SOLD_OUT, Gifts, Hints
 from app.pricing.limits import SPENT, RuleUse, with_use
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
-from app.pricing.schemas import Discount, LineSummary, Rejected, ShopSummary, Summary
+from app.pricing.schemas import Discount, FxRate, LineSummary, Rejected, ShopSummary, Summary
 from app.pricing.walk import Entry, Miss, Walk, rejection
 
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 # Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
-TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met"}
+TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met", "region_not_served", "channel_not_served"}
 
 
 def rejections(misses: Sequence[Miss]) -> list[Rejected]:
@@ -147,17 +147,29 @@ def _keep_apart(kind: str, amounts: Sequence[int], lines: Sequence[PricedLine]) 
         setattr(line, field, amount)
 
 
+def name_rates(priced: Priced, basket: Basket) -> None:
+    """Say with which rates each shop's amounts were converted."""
+    for shop in priced.summary.shops:
+        rates = [rate for (shop_id, _), rate in basket.rates.items() if shop_id == shop.shop_id]
+        shop.fx_rates = [FxRate(each.base, each.currency, each.rate, each.valid_from) for each in rates]
+
+
 def group_by_shop(lines: Sequence[PricedLine]) -> list[ShopSummary]:
     by_shop: dict[str, list[LineSummary]] = {}
     for line in lines:
         by_shop.setdefault(line.sku.shop_id, []).append(line.summary)
     shops = []
     for shop_id, summaries in by_shop.items():
-        goods_minor = payable_minor = 0
+        goods_minor = freight_minor = tax_minor = payable_minor = 0
         for summary in summaries:
             goods_minor += summary.goods_minor
+            freight_minor += summary.freight_minor
+            tax_minor += summary.tax_minor
             payable_minor += summary.payable_minor
+        discount_minor = goods_minor + freight_minor + tax_minor - payable_minor
         shops.append(
-            ShopSummary(shop_id, goods_minor, goods_minor - payable_minor, 0, 0, payable_minor, summaries)
+            ShopSummary(
+                shop_id, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, summaries
+            )
         )
     return shops

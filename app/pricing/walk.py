@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from app.lib.money import split_pro_rata
+from app.pricing.audience import NotFor
 from app.pricing.documents import FreeFreight, Gift
 from app.pricing.effects import EFFECTS, InScope
 from app.pricing.limits import Allowance
@@ -29,8 +30,8 @@ class Entry(Struct, frozen=True, gc=False, eq=False):
     indexes: Sequence[int]
     # the lines that it lowers, where they are not those
     aimed: Sequence[int] | None = None
-    # of a limited rule: what is left of it
-    allowance: Allowance | None = None
+    # of a limited rule: what is left of it; or that it is not for this buyer
+    allowance: Allowance | NotFor | None = None
 
 
 class Step(Struct, frozen=True, gc=False, eq=False):
@@ -188,7 +189,7 @@ def _apply(
     return Step(entry, indexes, amounts, total_minor)
 
 
-def _within(left: Allowance, entry: Entry, outcome: Outcome, walk: Walk) -> Outcome:
+def _within(left: Allowance | NotFor, entry: Entry, outcome: Outcome, walk: Walk) -> Outcome:
     """The outcome, or that too little is left of a limited rule.
 
     That nothing at all is left counts before a minimum that is not met: to buy more would not help.

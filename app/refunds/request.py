@@ -7,11 +7,14 @@ two requests that arrive together never exceed what was captured; CHECKs refuse 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import asyncpg
 import msgspec
 
+from app.balances.deductions import LineShare
+from app.balances.give_back import give_back, read_left
 from app.bootstrap import Services
 from app.lib.auth import Caller
 from app.lib.errors import Conflict, NotFound
@@ -20,13 +23,17 @@ from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.orders.state import OrderStatus
 from app.payments.aftermath import Aftermath, follow_up
+from app.payments.state import PayOrderStatus
 from app.refunds.schemas import RefundReply, RefundRequest
-from app.refunds.share import Line, Part, share
+from app.refunds.settle import RefundOutcome, settle
+from app.refunds.share import Line, Part, share, share_deductions, share_earned
 from app.refunds.state import RefundStatus
 
 sql = load("refunds")
 
 ACCEPTED = 202
+# An order of which nothing was to be paid in money is paid, too.
+PAID = (PayOrderStatus.PAID, PayOrderStatus.PART_REFUNDED, PayOrderStatus.REFUNDED)
 
 
 class OrderNotRefundable(Conflict):
@@ -67,23 +74,61 @@ async def refund_in(
     if order is None or (caller.role == "buyer" and order["buyer_id"] != caller.sub):
         raise NotFound("no such order")
     due = await connection.fetchrow(sql.lock_pay_order, order["parent_id"] or order_id)
-    if due is None or due["captured_minor"] == 0 or order["status"] == OrderStatus.PENDING_GROUP:
+    if due is None or due["status"] not in PAID or order["status"] == OrderStatus.PENDING_GROUP:
         raise OrderNotRefundable(f"the order is {order['status']}", order_status=order["status"])
     meant = [row["order_id"] for row in orders if order_id in (row["order_id"], row["parent_id"])]
+    left = await read_left(connection, meant)
+    deducted: dict[int, int] = defaultdict(int)
+    for each in left:
+        deducted[each.line_id] += each.amount_minor
     lines = [
         Line(
             row["order_id"],
             row["line_id"],
             row["quantity"] - row["refunded_quantity"],
             row["payable_minor"] - row["refunded_minor"],
+            deducted[row["line_id"]],
         )
         for row in await connection.fetch(sql.read_lines, meant)
     ]
     parts = share(lines, request.lines, request.amount_minor)
+    shares = share_deductions(lines, parts, left)
     cause = "buyer" if caller.role == "buyer" else "merchant"
     refund_id = await _write(services, connection, order["buyer_id"], due, parts, cause, request.reason)
-    aftermath.refund_ids.append(refund_id)
-    return RefundReply(str(refund_id), RefundStatus.REQUESTED, sum(part.amount_minor for part in parts))
+    earned = sum(row["points_earned"] for row in orders)  # its root has them
+    reply = _reply(refund_id, parts, shares, earned, due)
+    await give_back(
+        connection,
+        refund_id,
+        due["order_id"],
+        order["buyer_id"],
+        shares,
+        reply.points_taken_back,
+        services.clock.now(),
+    )
+    if reply.amount_minor:
+        aftermath.refund_ids.append(refund_id)
+    else:  # there is no channel to wait for
+        nothing = RefundOutcome(str(refund_id), "succeeded", 0, due["currency"])
+        await settle(services, connection, nothing, aftermath)
+        reply.status = RefundStatus.SUCCEEDED
+    return reply
+
+
+def _reply(
+    refund_id: int, parts: Sequence[Part], shares: Sequence[LineShare], earned: int, due: asyncpg.Record
+) -> RefundReply:
+    amount_minor = sum(part.amount_minor for part in parts)
+    gone_minor = due["refunding_minor"] + due["refunded_minor"]
+    return RefundReply(
+        str(refund_id),
+        RefundStatus.REQUESTED,
+        amount_minor,
+        sum(share.amount for share in shares if share.kind == "points"),
+        sum(share.amount_minor for share in shares if share.kind == "gift_card"),
+        sum(share.amount_minor for share in shares if share.kind == "red_packet"),
+        share_earned(earned, gone_minor, amount_minor, due["captured_minor"]),
+    )
 
 
 async def _write(

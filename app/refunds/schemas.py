@@ -32,8 +32,16 @@ class RefundRequest(Struct, forbid_unknown_fields=True):
 
 
 class RefundReply(Struct):
-    """Taken; `refund.succeeded` tells when the money has gone back."""
+    """Taken; `refund.succeeded` tells when the money has gone back.
+
+    What the order took of points and gift cards is back already; a red packet's share is in its pool. Points
+    that the order had earned are taken back with its money.
+    """
 
     refund_id: str
     status: str
     amount_minor: int
+    points: int = 0
+    gift_card_minor: int = 0
+    red_packet_minor: int = 0
+    points_taken_back: int = 0

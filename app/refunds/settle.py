@@ -155,6 +155,8 @@ async def _close_and_return(
 
 
 async def _post(connection: Connection, refund: asyncpg.Record) -> None:
+    if refund["amount_minor"] == 0:  # only points, cards or packets: balances have their own entries
+        return
     channel = await connection.fetchval(sql.read_channel, refund["payment_id"])
     entries = {ledger.channel_account(channel): -refund["amount_minor"]}
     if refund["cause"] in UNCOUNTED:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from app.balances.deductions import LineShare
 from app.lib.errors import Conflict, Unprocessable
 from app.lib.money import split_pro_rata
 from app.refunds.schemas import RefundLine
@@ -35,6 +36,8 @@ class Line(msgspec.Struct, frozen=True):
     line_id: int
     left_quantity: int
     left_minor: int
+    # what points, red packets and gift cards paid of it
+    left_deducted_minor: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ def share(lines: Sequence[Line], wanted: Sequence[RefundLine], amount_minor: int
         parts = [
             Part(line.order_id, line.line_id, 0, amount) for line, amount in zip(lines, amounts, strict=True)
         ]
-    if left_minor == 0:
+    if left_minor == 0 and not any(line.left_deducted_minor for line in lines):
         raise RefundTooHigh("nothing is left", left_minor=0)
     return [part for part in parts if part.quantity or part.amount_minor]
 
@@ -78,8 +81,10 @@ def _share_by_line(
     total_minor = sum(part.amount_minor for part in parts)
     if amount_minor is not None and amount_minor != total_minor:
         raise RefundMismatch(f"the lines come to {total_minor}", lines_minor=total_minor)
-    if total_minor == 0:
-        raise RefundMismatch("no money would go back")
+    if total_minor == 0 and not any(
+        part.quantity and by_id[str(part.line_id)].left_deducted_minor for part in parts
+    ):
+        raise RefundMismatch("nothing would go back")
     return parts
 
 
@@ -96,3 +101,38 @@ def _part(line: Line, want: RefundLine) -> Part:
         units = line.left_quantity
         amount_minor = line.left_minor * want.quantity // units if units else 0
     return Part(line.order_id, line.line_id, want.quantity, amount_minor)
+
+
+def share_deductions(
+    lines: Sequence[Line], parts: Sequence[Part], left: Sequence[LineShare]
+) -> list[LineShare]:
+    """What of each line's points, red packets and gift cards goes back with its part.
+
+    As the units are to those that are left, or, where no units go back, as the money is: so the last unit, or
+    the last of the money, takes the rest, and whatever the sequence, all comes back.
+    """
+    portions = {}
+    by_id = {(line.order_id, line.line_id): line for line in lines}
+    for part in parts:
+        line = by_id[part.order_id, part.line_id]
+        by_units, by_money = (part.quantity, line.left_quantity), (part.amount_minor, line.left_minor or 1)
+        portions[part.order_id, part.line_id] = by_units if part.quantity else by_money
+    shares = []
+    for each in left:
+        portion, whole = portions.get((each.order_id, each.line_id), (0, 1))
+        share = msgspec.structs.replace(
+            each,
+            amount=each.amount * portion // whole,
+            amount_minor=each.amount_minor * portion // whole,
+        )
+        if share.amount or share.amount_minor:
+            shares.append(share)
+    return shares
+
+
+def share_earned(earned: int, before_minor: int, amount_minor: int, captured_minor: int) -> int:
+    """How many of the points that a payment earned go with this part of it; with all of it, all of them."""
+    if captured_minor == 0:
+        return 0
+    after_minor = before_minor + amount_minor
+    return earned * after_minor // captured_minor - earned * before_minor // captured_minor

@@ -15,7 +15,7 @@ for _, id in ipairs(placed) do settled = settled + redis.call('ZREM', flight, id
 for i = 1, #refused, 2 do
   if redis.call('ZREM', flight, refused[i]) == 1 then
     settled = settled + 1
-    redis.call('HINCRBY', buyers, refused[i + 1], -1)
+    if redis.call('HINCRBY', buyers, refused[i + 1], -1) <= 0 then redis.call('HDEL', buyers, refused[i + 1]) end
   end
 end
 for i = 1, #counts, 2 do

@@ -1,6 +1,6 @@
 -- migrate:up
--- What is sold: shops, items, SKUs with prices per currency; what is charged beside it (freight, tax); and
--- who has seen which version of it.
+-- What is sold: shops, items, SKUs with prices per currency; what is charged beside it (freight, tax); the
+-- rates between currencies; and who has seen which version of it.
 
 -- One row per in-memory snapshot. A change takes its version under this row's lock, so that versions
 -- commit in order and a process that has seen version n has seen everything below it.
@@ -38,6 +38,13 @@ CREATE TABLE tax_rule (
     version     bigint NOT NULL
 );
 CREATE INDEX tax_rule_version ON tax_rule (version);
+
+-- All dated rates of a base, as the operator sent them.
+CREATE TABLE fx_rates (
+    base     text PRIMARY KEY CHECK (base ~ '^[A-Z]{3}$'),
+    document jsonb NOT NULL,
+    version  bigint NOT NULL
+);
 
 CREATE TABLE item (
     item_id      text PRIMARY KEY CHECK (length(item_id) BETWEEN 1 AND 64),

@@ -49,6 +49,8 @@ CREATE TABLE orders (
     memo                     text,
     source                   text,
     quote_id                 text,
+    -- what prices and freight were converted with: [{"base", "currency", "rate", "valid_from"}]; NULL: nothing
+    fx_rates                 jsonb,
     -- rises with every event of this order
     version                  integer NOT NULL DEFAULT 1,
     created_at               timestamptz NOT NULL,

@@ -1,5 +1,5 @@
 -- migrate:up
--- What a buyer keeps: the cart and the addresses; and whom nothing is sent to.
+-- What a buyer keeps: the cart and the addresses; whom nothing is sent to; and who has which tags.
 
 CREATE TABLE cart_entry (
     buyer_id   text NOT NULL,
@@ -7,6 +7,13 @@ CREATE TABLE cart_entry (
     quantity   integer NOT NULL CHECK (quantity > 0),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (buyer_id, sku_id)
+);
+
+-- Buyers come from the login; a row is here once somebody has tagged one.
+CREATE TABLE buyer (
+    buyer_id   text PRIMARY KEY CHECK (length(buyer_id) BETWEEN 1 AND 64),
+    tags       text[] NOT NULL CHECK (cardinality(tags) <= 32),
+    updated_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE address (

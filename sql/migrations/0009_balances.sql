@@ -20,6 +20,13 @@ ALTER TABLE ledger_entry
         CHECK (balance_after >= 0 OR amount_minor >= 0 OR posting_kind = 'points_taken_back');
 CREATE INDEX ledger_entry_statement ON ledger_entry (account, entry_id) WHERE balance_after IS NOT NULL;
 
+-- A refund may give back nothing in money: then no payment is asked.
+ALTER TABLE refund
+    ALTER COLUMN payment_id DROP NOT NULL,
+    DROP CONSTRAINT refund_amount_minor_check,
+    ADD CONSTRAINT refund_amount_minor_check CHECK (amount_minor >= 0),
+    ADD CONSTRAINT refund_money_from_payment CHECK (amount_minor = 0 OR payment_id IS NOT NULL);
+
 -- Of the order that is paid, not of a child: what it took, and what its payment brings.
 ALTER TABLE orders
     ADD COLUMN points_used bigint NOT NULL DEFAULT 0 CHECK (points_used >= 0),

@@ -3,7 +3,8 @@
 
 -- One row for each thing that is counted. No CHECK against a limit: an operator may lower it below what is taken.
 CREATE TABLE rule_use (
-    kind    text NOT NULL CHECK (kind IN ('promotion', 'coupon')),   -- coupon: of all coupons of a template
+    -- coupon: of all coupons of a template; first_order: each buyer has one, whatever rules are for it
+    kind    text NOT NULL CHECK (kind IN ('promotion', 'coupon', 'first_order')),
     rule_id text NOT NULL,
     -- uses of everybody (whose: ''), uses of a buyer (whose: the buyer), minor units given (whose: the currency)
     measure text NOT NULL CHECK (measure IN ('uses', 'buyer', 'budget')),

@@ -137,7 +137,8 @@ SELECT format('%s %s', kind, id) AS id, format('happened: %s, posted: %s', f.amo
 FROM (SELECT 'capture' AS kind, payment_id AS id, amount_minor AS amount FROM payment_order
       WHERE status = 'CAPTURED'
       UNION ALL
-      SELECT 'refund', refund_id, -amount_minor FROM refund WHERE status = 'SUCCEEDED') AS f
+      SELECT 'refund', refund_id, -amount_minor FROM refund
+      WHERE status = 'SUCCEEDED' AND amount_minor > 0) AS f
 FULL JOIN (SELECT posting_kind AS kind, posting_id AS id, sum(amount_minor) AS amount FROM ledger_entry
            WHERE account LIKE 'channel:%' GROUP BY posting_kind, posting_id) AS e USING (kind, id)
 WHERE f.amount IS DISTINCT FROM e.amount
@@ -273,7 +274,7 @@ LEFT JOIN (SELECT coalesce(o.parent_id, o.order_id) AS order_id, d ->> 'kind' AS
            WHERE coalesce(o.parent_id, o.order_id) IN (SELECT order_id FROM order_rule_use)
            GROUP BY 1, 2, 3) AS g ON (g.order_id, g.kind, g.rule_id) = (e.order_id, e.kind, e.rule_id)
 WHERE coalesce(o.status, 'CANCELED') = 'CANCELED' OR o.parent_id IS NOT NULL
-   OR e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
+   OR e.kind <> 'first_order' AND e.taken IS DISTINCT FROM CASE e.measure WHEN 'budget' THEN g.amount_minor ELSE g.uses END
 LIMIT 1000;
 
 -- name: keys_and_orders

@@ -62,3 +62,18 @@ WHERE root_id = ANY($1::bigint[]) GROUP BY root_id, kind, currency
 UNION ALL
 SELECT order_id, 'earned', buyer_id, NULL, points_earned FROM orders
 WHERE order_id = ANY($1::bigint[]) AND points_earned > 0;
+
+-- name: read_left
+-- What lines of these orders took of balances and has not come back.
+SELECT order_id, line_id, kind, account, currency, amount - returned AS amount,
+       amount_minor - returned_minor AS amount_minor
+FROM order_deduction
+WHERE order_id = ANY($1::bigint[]) AND (returned < amount OR returned_minor < amount_minor)
+ORDER BY order_id, line_id, account;
+
+-- name: return_deductions!
+-- So much of what lines took is back; a CHECK refuses more than was taken.
+UPDATE order_deduction AS d SET returned = d.returned + r.amount, returned_minor = d.returned_minor + r.amount_minor
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
+    AS r (order_id, line_id, account, amount, amount_minor)
+WHERE (d.order_id, d.line_id, d.account) = (r.order_id, r.line_id, r.account);

@@ -30,3 +30,14 @@ SELECT shop_id, document FROM tax_rule WHERE tax_rule_id = $1;
 -- Tax rules after a cursor, of one shop or of all.
 SELECT tax_rule_id, document FROM tax_rule
 WHERE tax_rule_id > $1 AND ($2::text IS NULL OR shop_id = $2) ORDER BY tax_rule_id LIMIT $3;
+
+-- name: upsert_fx_rates<!
+-- Create or replace the rates of a base; no row when nothing is different.
+INSERT INTO fx_rates (base, document, version) VALUES ($1, $2, $3)
+ON CONFLICT (base) DO UPDATE SET document = excluded.document, version = excluded.version
+    WHERE fx_rates.document IS DISTINCT FROM excluded.document
+RETURNING base;
+
+-- name: list_fx_rates
+-- The rates of all bases after a cursor.
+SELECT document FROM fx_rates WHERE base > $1 ORDER BY base LIMIT $2;

@@ -48,18 +48,19 @@ WITH keys AS (
         gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, mode text,
         activity_id text, address json, memo text, source text, quote_id text, created_at timestamptz,
         pay_deadline timestamptz, event json, points_used bigint, points_earned bigint,
-        priced_with json)
+        priced_with json, fx_rates json)
 ), placed AS (
     INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
         promotion_discount_minor, coupon_discount_minor, points_discount_minor, red_packet_minor,
         gift_card_minor, freight_minor, tax_minor, payable_minor, mode, activity_id, address, memo, source,
-        quote_id, created_at, pay_deadline, points_used, points_earned, priced_with)
+        quote_id, created_at, pay_deadline, points_used, points_earned, priced_with,
+        fx_rates)
     SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
         promotion_discount_minor, coalesce(coupon_discount_minor, 0), coalesce(points_discount_minor, 0),
         coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0), coalesce(freight_minor, 0),
         coalesce(tax_minor, 0), payable_minor, mode, activity_id, address::jsonb, memo, source, quote_id,
         created_at, pay_deadline, coalesce(points_used, 0), coalesce(points_earned, 0),
-        priced_with::jsonb
+        priced_with::jsonb, fx_rates::jsonb
     FROM orders_in
 ), due AS (
     INSERT INTO pay_order (order_id, currency, amount_minor)

@@ -114,6 +114,12 @@ SELECT granted_count FROM coupon_template WHERE template_id = $1;
 -- The same of many templates.
 SELECT template_id, granted_count FROM coupon_template WHERE template_id = ANY($1::text[]);
 
+-- name: read_gate_facts
+-- What the gate should hold of these templates: how many were given, and how many buyers have had any.
+SELECT template_id, granted_count,
+    (SELECT count(*) FROM coupon_claim AS c WHERE c.template_id = t.template_id) AS holders
+FROM coupon_template AS t WHERE template_id = ANY($1::text[]);
+
 -- name: read_holders
 -- Who has had coupons of a template, and how many, after a buyer.
 SELECT buyer_id, quantity FROM coupon_claim WHERE template_id = $1 AND buyer_id > $2 ORDER BY buyer_id LIMIT $3;

@@ -19,6 +19,6 @@ WHERE c.code = ANY($1::text[]);
 -- When cards end; under the locks of their balances.
 SELECT card_id, expires_at FROM gift_card WHERE card_id = ANY($1::bigint[]);
 
--- name: keep_open!
+-- name: keep_cards_open!
 -- Money has come back to these cards: they are good until $2 at least.
-UPDATE gift_card SET expires_at = greatest(expires_at, $2) WHERE card_id = ANY($1::bigint[]) AND expires_at < $2;
+UPDATE gift_card SET expires_at = $2 WHERE card_id = ANY($1::bigint[]) AND expires_at < $2;

@@ -69,3 +69,7 @@ WHERE u.root_id = ANY($1::bigint[]) ORDER BY u.root_id, l.expires_at DESC, u.lot
 UPDATE points_lot_use AS u SET returned = u.returned + r.points
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS r (root_id, lot_id, points)
 WHERE (u.root_id, u.lot_id) = (r.root_id, r.lot_id);
+
+-- name: keep_lots_open!
+-- Points have come back to these lots: they are good until $2 at least.
+UPDATE points_lot SET expires_at = $2 WHERE lot_id = ANY($1::bigint[]) AND expires_at < $2;

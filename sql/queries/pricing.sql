@@ -35,6 +35,10 @@ SELECT template_id, document FROM freight_template WHERE version > $1;
 -- Tax rules that changed after a version.
 SELECT tax_rule_id, document FROM tax_rule WHERE version > $1;
 
+-- name: fx_rates_since
+-- Bases whose rates changed after a version.
+SELECT document FROM fx_rates WHERE version > $1;
+
 -- name: flash_sales_since
 -- Flash sales that changed after a version, whole; at the start (version 0) those that have not ended.
 SELECT f.activity_id, f.name, f.starts_at, f.ends_at, f.ended_at IS NOT NULL AS ended,

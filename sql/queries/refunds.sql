@@ -1,7 +1,7 @@
 -- name: lock_orders
 -- Lock an order, its parent and its siblings or children, in the global order.
 WITH root AS (SELECT coalesce(parent_id, order_id) AS order_id FROM orders WHERE order_id = $1)
-SELECT o.order_id, o.parent_id, o.buyer_id, o.shop_id, o.status, o.version, o.currency
+SELECT o.order_id, o.parent_id, o.buyer_id, o.shop_id, o.status, o.version, o.currency, o.points_earned
 FROM orders o, root WHERE o.order_id = root.order_id OR o.parent_id = root.order_id
 ORDER BY o.order_id FOR UPDATE OF o;
 
@@ -94,10 +94,15 @@ WHERE refund_id = $1 AND status = ANY($3::text[])
 RETURNING refund_id;
 
 -- name: settle_pay_order<!
--- It has gone back.
+-- It has gone back. What was paid without money is refunded when all that was taken instead is back.
 UPDATE pay_order
 SET refunding_minor = refunding_minor - $2, refunded_minor = refunded_minor + $2,
-    status = CASE WHEN refunded_minor + $2 = amount_minor THEN 'REFUNDED' ELSE 'PART_REFUNDED' END
+    status = CASE WHEN amount_minor = 0 AND EXISTS (
+                       SELECT FROM order_deduction AS d
+                       WHERE d.root_id = $1 AND (d.returned < d.amount OR d.returned_minor < d.amount_minor))
+                  THEN status
+                  WHEN refunded_minor + $2 = amount_minor THEN 'REFUNDED'
+                  WHEN refunded_minor + $2 > 0 THEN 'PART_REFUNDED' ELSE status END
 WHERE order_id = $1 AND due_number = 1
 RETURNING status;
 
@@ -115,6 +120,8 @@ WHERE o.status IN ('PENDING_GROUP', 'PENDING_SHIPMENT')
   AND o.order_id IN (SELECT order_id FROM refund_line WHERE refund_id = $1)
   AND o.payable_minor = (SELECT sum(l.amount_minor) FROM refund_line l JOIN refund r USING (refund_id)
                          WHERE l.order_id = o.order_id AND r.status = 'SUCCEEDED')
+  AND NOT EXISTS (SELECT FROM order_deduction d
+                  WHERE d.order_id = o.order_id AND (d.returned < d.amount OR d.returned_minor < d.amount_minor))
 RETURNING o.order_id, o.parent_id, o.version;
 
 -- name: return_stock<!

@@ -65,6 +65,7 @@ CONTRACT = [
     "GET /op/campaigns/{campaign_id}",
     "POST /op/campaigns/{campaign_id}/review",
     "POST /op/campaigns/{campaign_id}/publish",
+    "PUT /admin/fx_rates",
     "GET /groupbuy/groups/{group_id}",
     "POST /groupbuy/orders",
     "GET /groupbuy/orders",

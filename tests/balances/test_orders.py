@@ -49,6 +49,7 @@ async def test_points_are_frozen_with_the_order_and_spent_when_it_is_paid(
     assert (await holds("frozen:points"), await holds("spent:points")) == (0, 500)
     detail = (await shop.client.get(f"/shopping/orders/{order['order_id']}", headers=shop.headers)).json()
     assert (detail["points_discount_minor"], detail["payable_minor"]) == (500, 1_000)
+    assert (detail["points_used"], detail["points_earned"]) == (500, 10)
     assert [each["discounts"][0]["amount_minor"] for each in detail["shops"][0]["lines"]] == [333, 167]
     await assert_audit_clean(services)
 
@@ -246,7 +247,7 @@ async def test_a_card_that_changed_since_it_was_priced_refuses_the_order_and_not
     checkout = draft_checkout(
         identify(CALL, "42", "k", body),
         body,
-        await price_cart(services, "42", body),
+        await price_cart(services, "42", body, None),
         None,
         created_at=now,
         pay_deadline=now,

@@ -102,7 +102,7 @@ class Buyer:
 
 def _cart(quantities: dict[str, int], **more: Any) -> dict[str, Any]:
     lines = [{"sku_id": sku_id, "quantity": quantity} for sku_id, quantity in quantities.items()]
-    return {"currency": "CNY", "lines": lines, **more}
+    return {"currency": "CNY", "lines": lines} | more
 
 
 @pytest.fixture

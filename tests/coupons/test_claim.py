@@ -12,12 +12,15 @@ from app.bootstrap import Services
 from app.coupons.commit import Taken, take_batch
 from app.coupons.gate import Claim
 from app.coupons.keys import gate_keys
+from app.coupons.reconcile import reconcile_coupons
 from app.coupons.scripts import Asked, Verdict
 from app.lib.clock import OffsetClock
 from app.lib.idempotency import identify
 from app.lib.postgres import transaction
+from tests.auditing import assert_audit_clean
 from tests.conftest import Login
 from tests.coupons.calls import TEMPLATE, cal_price, claim, grant, put_shop, put_template, redeem
+from tests.waiting import wait_until
 
 # A refusal that waited for a locked table would take longer than any answer of the gate.
 ANSWERED_WITHIN_S = 2.0
@@ -238,3 +241,26 @@ async def test_a_claim_sent_again_after_a_lost_commit_finds_its_own_coupon(
             outcomes += (await take_batch(connection, [taken]))[0]
     assert outcomes[0] == outcomes[1]
     assert await given(services) == (1, 1, 1)
+
+
+async def test_a_gate_that_came_back_as_it_was_is_found_and_forgotten(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
+) -> None:
+    await put_template(client, op, "t", claimable=True, quantity_total=2)
+    await claim(client, login("1"), "t")
+    services.valkey.breaker.failed()  # the gate hears of nothing for half a second
+    second = await claim(client, login("2"), "t")
+    await wait_until(lambda: gate_is_back(services))
+    found = await reconcile_coupons(services.valkey, services.pool)
+    assert [(each.what, each.gate, each.ledger) for each in found] == [
+        ("given", 1, 2),
+        ("holders", 1, 2),
+    ]
+    assert await reconcile_coupons(services.valkey, services.pool) == []
+    assert refusal(await claim(client, login("3"), "t")) == (409, "coupons_exhausted")
+    assert (await claim(client, login("2"), "t")).json() == second.json()
+    await assert_audit_clean(services, except_for={"waiting_outbox"})
+
+
+async def gate_is_back(services: Services) -> bool:
+    return not services.valkey.breaker.is_open()

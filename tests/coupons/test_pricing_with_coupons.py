@@ -121,7 +121,13 @@ async def test_auto_coupons_and_the_coupons_for_an_order_agree_on_the_best(
         {"coupon_id": big, "name": "10 off", "saves_minor": 2000, "best": True},
     ]
     assert choice["unusable"] == [
-        {"coupon_id": far, "name": "10 off", "code": "minimum_not_met", "missing_minor": 70_000}
+        {
+            "coupon_id": far,
+            "name": "10 off",
+            "code": "minimum_not_met",
+            "missing_minor": 70_000,
+            "gains_minor": 1000,
+        }
     ]
     assert (choice["currency"], choice["best_saves_minor"]) == ("CNY", 2000)
 

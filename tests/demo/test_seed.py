@@ -17,6 +17,7 @@ from tests.conftest import Login
 TABLES = (
     *("shop", "item", "sku", "stock_pool", "stock_movement", "snapshot_version", "address"),
     *("promotion", "coupon_template", "coupon_code", "coupon", "flash_sale", "flash_sale_item"),
+    *("balance", "ledger_entry", "points_rules", "points_lot", "gift_card", "red_packet_pool", "red_packet"),
 )
 
 
@@ -89,3 +90,20 @@ async def test_a_new_flash_sale_follows_one_that_has_ended(seeded: Services, clo
 
 def test_the_demo_is_the_same_on_every_machine() -> None:
     assert list(demo_records()) == list(demo_records())
+
+
+async def test_the_tours_buyer_can_pay_with_points_a_red_packet_and_a_gift_card(
+    seeded: Services, client: httpx.AsyncClient, login: Login
+) -> None:
+    buyer = login("42")
+    (packet,) = (await client.get("/red_packets", headers=buyer)).json()["items"]
+    cart = {
+        "currency": "CNY",
+        "lines": [{"sku_id": "1001", "quantity": 2}],
+        "points": 2_000,
+        "red_packet_id": packet["packet_id"],
+        "gift_card_codes": [await seeded.pool.fetchval("SELECT code FROM gift_card")],
+    }
+    summary = (await client.post("/shopping/cal_price/v4_4", json=cart, headers=buyer)).json()
+    paid = [summary[each] for each in ("points_discount_minor", "red_packet_minor", "gift_card_minor")]
+    assert (paid, summary["payable_minor"]) == ([2_000, 500, 5_000], 9_500)

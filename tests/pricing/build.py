@@ -9,12 +9,13 @@ import msgspec
 from msgspec.structs import replace
 
 from app.catalog.snapshot import Shop, Sku
-from app.charges.documents import FreightTemplateDocument, TaxRuleDocument
+from app.charges.documents import FreightTemplateDocument, FxRatesDocument, TaxRuleDocument
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.engine import price
+from app.pricing.exchange import Rate, fx_rates
 from app.pricing.freight import FreightTemplate, freight_template
 from app.pricing.lanes import LANES
 from app.pricing.priced import Priced
@@ -88,12 +89,23 @@ def held(*coupons: BuyerCoupon) -> Buyer:
     return Buyer(coupons={each.coupon_id: each for each in coupons})
 
 
+def rates(base: str, *dated: tuple[str, str, str]) -> tuple[str, list[Rate]]:
+    """`rates("CNY", ("USD", "0.14", "2026-01-01"))`: so much, from that day on."""
+    given = [
+        {"currency": currency, "rate": rate, "valid_from": f"{day}T00:00:00Z"}
+        for currency, rate, day in dated
+    ]
+    return fx_rates(msgspec.convert({"base": base, "rates": given}, FxRatesDocument))
+
+
 def book(*entries: Sku | Rule | FlashSale | FreightTemplate | TaxRule) -> PriceBook:
     skus = [each for each in entries if isinstance(each, Sku)]
     rules = [each for each in entries if isinstance(each, Rule)]
+    # a shop sells in the currency of its first SKU
+    currencies = {sku.shop_id: next(iter(sku.prices)) for sku in reversed(skus)}
     return (
         PriceBook()
-        .with_catalog([Shop(each, each, "CNY") for each in {sku.shop_id for sku in skus}], skus)
+        .with_catalog([Shop(each, each, currency) for each, currency in currencies.items()], skus)
         .with_promotions([each for each in rules if each.kind == "promotion"])
         .with_templates([each for each in rules if each.kind == "coupon"])
         .with_flash_sales([each for each in entries if isinstance(each, FlashSale)])

@@ -205,6 +205,24 @@ def test_each_coupon_says_what_it_saves_alone_or_what_it_lacks() -> None:
     assert choice.usable == [UsableCoupon("t", "Name t", 60, True), UsableCoupon("u", "Name u", 50, False)]
     assert choice.best_saves_minor == 60
     assert choice.unusable == [
-        UnusableCoupon("v", "Name v", "minimum_not_met", missing_minor=1),
-        UnusableCoupon("w", "Name w", "minimum_not_met", missing_quantity=2),
+        UnusableCoupon("v", "Name v", "minimum_not_met", missing_minor=1, gains_minor=5),
+        UnusableCoupon("w", "Name w", "minimum_not_met", missing_quantity=2, gains_minor=5),
     ]
+
+
+def test_a_near_miss_says_what_it_would_gain_beside_the_promotions_that_apply() -> None:
+    shop = book(
+        sku("a", 1000),
+        promotion("p", {"kind": "percent_off", "percent_bp": 2000}),
+        template("half", {"kind": "percent_off", "percent_bp": 5000}, condition={"min_amount_minor": 900}),
+        template("more", off(5_000), condition={"min_amount_minor": 801}),
+    )
+    coupons = [coupon("half", "half"), coupon("more", "more")]
+    choice = choose_coupons(cart({"a": 1}), shop, held(*coupons), NOW_MS)
+    assert choice.unusable == [
+        UnusableCoupon("half", "Name half", "minimum_not_met", missing_minor=100, gains_minor=400),
+        UnusableCoupon("more", "Name more", "minimum_not_met", missing_minor=1, gains_minor=800),
+    ]
+    result = priced(shop, {"a": 1}, *coupons, auto_coupons=True, coupon_ids=["half"])
+    (rejected,) = [each for each in result.summary.rejected if each.kind == "coupon"]
+    assert (rejected.missing_minor, rejected.gains_minor) == (100, 400)

@@ -6,8 +6,17 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.balances.deductions import LineShare
 from app.refunds.schemas import RefundLine
-from app.refunds.share import Line, Part, RefundMismatch, RefundTooHigh, share
+from app.refunds.share import (
+    Line,
+    Part,
+    RefundMismatch,
+    RefundTooHigh,
+    share,
+    share_deductions,
+    share_earned,
+)
 from tests.pricing.build import book, priced, promotion, sku
 
 LINES = st.lists(st.tuples(st.integers(1, 7), st.integers(0, 20_000)), min_size=1, max_size=5)
@@ -73,3 +82,54 @@ def test_units_refunded_one_by_one_come_to_their_line_after_an_order_discount() 
         lines = take(lines, parts)
     assert amounts == [316, 316, 317]
     assert [part.amount_minor for part in share(lines, [], None)] == [950]
+
+
+DEDUCTIONS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 999), st.integers(1, 9_999)), max_size=6)
+
+
+@settings(max_examples=200)
+@given(LINES, DEDUCTIONS, STEPS)
+def test_any_sequence_of_refunds_and_then_the_rest_returns_what_was_taken_of_balances(
+    drawn: list[tuple[int, int]], taken: list[tuple[int, int, int]], steps: list[tuple[int, int, int]]
+) -> None:
+    lines = [Line(1, number, quantity, paid_minor) for number, (quantity, paid_minor) in enumerate(drawn)]
+    left = [
+        LineShare(1, place % len(lines), "gift_card", f"gift_card:{number}", "CNY", amount, amount_minor)
+        for number, (place, amount, amount_minor) in enumerate(taken)
+    ]
+    lines = [
+        msgspec.structs.replace(
+            line, left_deducted_minor=sum(each.amount_minor for each in left if each.line_id == line.line_id)
+        )
+        for line in lines
+    ]
+    for number, quantity, amount_minor in [*steps, (0, 0, 0)]:
+        line = lines[number % len(lines)]
+        wanted = [RefundLine(str(line.line_id), min(quantity, line.left_quantity))] if quantity else []
+        try:
+            parts = share(lines, wanted, None if wanted else amount_minor or None)
+        except (RefundTooHigh, RefundMismatch):
+            continue  # nothing left of it
+        back = {each.account: each for each in share_deductions(lines, parts, left)}
+        lines = take(lines, parts)
+        left = [lower(each, back[each.account]) if each.account in back else each for each in left]
+        assert all(each.amount >= 0 and each.amount_minor >= 0 for each in left)
+    assert sum(each.amount + each.amount_minor for each in left) == 0
+
+
+def lower(left: LineShare, back: LineShare) -> LineShare:
+    return msgspec.structs.replace(
+        left, amount=left.amount - back.amount, amount_minor=left.amount_minor - back.amount_minor
+    )
+
+
+@given(st.integers(0, 9_999), st.lists(st.integers(1, 9_999), min_size=1, max_size=8))
+def test_points_earned_go_with_the_money_and_all_of_them_with_all_of_it(
+    earned: int, refunds: list[int]
+) -> None:
+    captured_minor, before_minor, gone = sum(refunds), 0, 0
+    for amount_minor in refunds:
+        part = share_earned(earned, before_minor, amount_minor, captured_minor)
+        assert part >= 0
+        before_minor, gone = before_minor + amount_minor, gone + part
+    assert gone == earned

@@ -1,0 +1,1 @@
+"""Buyers as rules see them: their tags, and whether they have ordered before."""
