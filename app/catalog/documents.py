@@ -6,9 +6,9 @@ the currency's minor unit. What passes here fits the ledger's columns and CHECKs
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.lib.bounds import AmountMinor, Currency, Id, Name
 from app.lib.money import is_currency
@@ -17,6 +17,9 @@ from app.lib.money import is_currency
 WEIGHT_GRAMS_MAX = 10_000_000
 # Shopify allows 2,048 variants a product; nothing that we import has more.
 SKUS_PER_ITEM_MAX = 2048
+
+# Member levels: as many as a buyer may have tags.
+MEMBER_PRICES_MAX = 32
 
 CategoryIds = Annotated[list[Id], Meta(max_length=32)]
 ItemType = Literal["physical", "virtual", "third_party", "bill"]
@@ -41,14 +44,20 @@ class ShopDocument(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PriceDocument(Struct, forbid_unknown_fields=True, frozen=True):
-    """What one unit costs in one currency; the list price is the price when it is left out."""
+    """What one unit costs in one currency; the list price is the price when it is left out.
+
+    `member_prices` are for buyers who have the tag; of several the lowest counts.
+    """
 
     price_minor: AmountMinor
     list_price_minor: AmountMinor | None = None
+    member_prices: Annotated[dict[Id, AmountMinor], Meta(max_length=MEMBER_PRICES_MAX)] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.list_price_minor is not None and self.list_price_minor < self.price_minor:
             raise ValueError("the list price is below the price")
+        if self.member_prices and max(self.member_prices.values()) > self.price_minor:
+            raise ValueError("a member price is above the price")
 
 
 class SkuDocument(Struct, forbid_unknown_fields=True, frozen=True):
@@ -116,11 +125,12 @@ class Item(Struct, frozen=True):
     skus: list[Sku]
 
 
-def stored_prices(sku: SkuDocument) -> dict[str, dict[str, int]]:
+def stored_prices(sku: SkuDocument) -> dict[str, dict[str, Any]]:
     """Prices as the ledger keeps them: always with a list price."""
     return {currency: _stored_price(price) for currency, price in sku.prices.items()}
 
 
-def _stored_price(price: PriceDocument) -> dict[str, int]:
+def _stored_price(price: PriceDocument) -> dict[str, Any]:
     list_price_minor = price.price_minor if price.list_price_minor is None else price.list_price_minor
-    return {"price_minor": price.price_minor, "list_price_minor": list_price_minor}
+    stored: dict[str, Any] = {"price_minor": price.price_minor, "list_price_minor": list_price_minor}
+    return stored | {"member_prices": price.member_prices} if price.member_prices else stored

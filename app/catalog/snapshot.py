@@ -36,3 +36,5 @@ class Sku(Struct, frozen=True, gc=False, eq=False):
     attributes: dict[str, str]
     # its item's own, before the shop's
     freight_template_id: str | None = None
+    # currency -> (buyer tag, price_minor) pairs; None: everybody pays the same, as for most SKUs
+    member_prices: dict[str, tuple[tuple[str, int], ...]] | None = None

@@ -41,6 +41,8 @@ class PriceBook(Struct, frozen=True, eq=False):
     flash_sales: dict[str, FlashSale] = {}
     promotions: dict[str, Rule] = {}
     templates: dict[str, Rule] = {}
+    # whether any SKU had a member price since the process began
+    has_member_prices: bool = False
     # templates whose coupons buyers may claim
     offers: dict[str, Offer] = {}
     points: PointsRules = PointsRules()
@@ -94,11 +96,13 @@ class PriceBook(Struct, frozen=True, eq=False):
     def with_catalog(
         self, shops: Iterable[Shop] = (), skus: Iterable[Sku] = (), withdrawn_sku_ids: Iterable[str] = ()
     ) -> PriceBook:
-        all_skus = {**self.skus, **{sku.sku_id: sku for sku in skus}}
+        changed = {sku.sku_id: sku for sku in skus}
+        all_skus = {**self.skus, **changed}
         for sku_id in withdrawn_sku_ids:
             all_skus.pop(sku_id, None)
         all_shops = {**self.shops, **{shop.shop_id: shop for shop in shops}}
-        return replace(self, shops=all_shops, skus=all_skus, rules_by_sku={})
+        priced = self.has_member_prices or any(sku.member_prices is not None for sku in changed.values())
+        return replace(self, shops=all_shops, skus=all_skus, has_member_prices=priced, rules_by_sku={})
 
     def with_flash_sales(self, changed: Iterable[FlashSale]) -> PriceBook:
         return replace(self, flash_sales={**self.flash_sales, **{sale.activity_id: sale for sale in changed}})

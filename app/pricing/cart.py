@@ -92,10 +92,17 @@ async def _with_what_rules_ask(services: Services, buyer_id: str, cart: CartRequ
     book = services.prices.book
     if _meets(book.limited_by_buyer, cart, buyer, book):
         buyer = replace(buyer, rule_uses=await services.rule_uses.of(buyer_id))
-    if _meets(book.asks_who, cart, buyer, book):
+    if _meets(book.asks_who, cart, buyer, book) or (
+        book.has_member_prices and _has_member_prices(cart, book)
+    ):
         standing = await services.buyers.of(buyer_id)
         buyer = replace(buyer, tags=standing.tags, is_first_order=standing.is_first_order)
     return buyer
+
+
+def _has_member_prices(cart: CartRequest, book: PriceBook) -> bool:
+    skus = [book.skus[line.sku_id] for line in cart.lines if line.sku_id in book.skus]
+    return any(sku.member_prices is not None for sku in skus)
 
 
 def _meets(rules: frozenset[Rule], cart: CartRequest, buyer: Buyer, book: PriceBook) -> bool:

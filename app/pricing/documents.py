@@ -200,6 +200,8 @@ class PromotionDocument(Document, frozen=True):
     starts_at: Time | None = None
     ends_at: Time | None = None
     enabled: bool = True
+    # on lines that it lowers no coupon acts
+    bars_coupons: bool | UnsetType = UNSET
     scope: Scope = Scope()
     condition: Condition = Condition()
     limits: Limits = Limits()

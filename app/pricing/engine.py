@@ -69,7 +69,7 @@ def price(
 
     Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen.
     """
-    basket = resolve(cart, book, now_ms)
+    basket = resolve(cart, book, now_ms, buyer.tags)
     walk, rejected = apply_rules(cart, book, buyer, basket)
     charges = charge(basket, walk, book, buyer.region)
     gifts = pack_gifts(walk.given, basket, book, hints)
@@ -119,7 +119,7 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
 
     Raises as `price` does.
     """
-    basket = resolve(cart, book, now_ms)
+    basket = resolve(cart, book, now_ms, buyer.tags)
     promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)

@@ -49,7 +49,10 @@ class Basket(Struct, gc=False, eq=False):
         return rate
 
 
-def resolve(cart: CartRequest, book: PriceBook, now_ms: int) -> Basket:
+def resolve(
+    cart: CartRequest, book: PriceBook, now_ms: int, buyer_tags: frozenset[str] = frozenset()
+) -> Basket:
+    """A buyer with tags gets the lowest member price of them; a flash sale's price is everybody's."""
     quantities: dict[str, int] = {}
     for line in cart.lines:
         sku_id = line.sku_id
@@ -59,6 +62,8 @@ def resolve(cart: CartRequest, book: PriceBook, now_ms: int) -> Basket:
     if cart.activity_id is None:
         basket = Basket([], tie_order, cart.currency, now_ms, None)
         _add_normal_lines(basket, quantities, book)
+        if buyer_tags:
+            _give_member_prices(basket, book, buyer_tags)
         return basket
     sale = book.flash_sales.get(cart.activity_id)
     if sale is None or not sale.is_open(now_ms):
@@ -97,6 +102,19 @@ def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int,
         return None
     unit, list_price = (rate.convert(each) for each in price)
     return None if list_price > AMOUNT_MINOR_MAX else (unit, list_price)
+
+
+def _give_member_prices(basket: Basket, book: PriceBook, buyer_tags: frozenset[str]) -> None:
+    for line in basket.lines:
+        sku = line.sku
+        if sku.member_prices is None:
+            continue
+        base = basket.currency if basket.currency in sku.prices else book.shops[sku.shop_id].currency
+        prices = [price for tag, price in sku.member_prices.get(base, ()) if tag in buyer_tags]
+        if base != basket.currency and (rate := basket.take_rate(book, sku.shop_id, base)) is not None:
+            prices = [rate.convert(price) for price in prices]
+        line.unit_price_minor = min([line.unit_price_minor, *prices])
+        line.goods_minor = line.unit_price_minor * line.quantity
 
 
 def _flash_lines(quantities: dict[str, int], currency: str, book: PriceBook, sale: FlashSale) -> list[Line]:

@@ -98,6 +98,7 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     exclusive: bool = False
     choice_group: str | None = None
     stack_category: str | None = None
+    bars_coupons: bool = False
     use_limits: UseLimits | None = None
     # None: for everybody
     audience: Audience | None = None
@@ -119,6 +120,7 @@ def promotion_rule(promotion_id: str, document: PromotionDocument, lanes: tuple[
         ends_at_ms=NEVER_MS if document.ends_at is None else milliseconds(document.ends_at),
         exclusive=document.exclusive,
         choice_group=document.choice_group,
+        bars_coupons=document.bars_coupons is True,
         **_shared(document.shop_id, document.scope, document.condition, document.effect, document.limits),
     )
 

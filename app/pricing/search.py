@@ -49,14 +49,14 @@ class Search:
         before = [entry for entry in promotions if entry.rule.lane < first_lane]
         self._after = promotions[len(before) :]
         self._lines = lines
-        self._left = walk_on(start(lines), before, lines).left
+        self._from = walk_on(start(lines), before, lines)
         self._coupons = coupons
         self.without_minor = self.payable_minor([])
         self._alone = {entry: self.payable_minor([entry]) for entry in coupons}
 
     def payable_minor(self, coupons: list[Entry]) -> int:
         """What the cart comes to with exactly these coupons."""
-        return sum(self._walk(self._left, in_order(self._after, coupons)).left)
+        return sum(self._walk(self._from, in_order(self._after, coupons)).left)
 
     def saves_minor(self, coupon: Entry) -> int:
         """What the cart gets cheaper by with this coupon alone."""
@@ -69,15 +69,15 @@ class Search:
         self._rests_minor = _rests_minor(self._stages, ceilings)
         self._steps = 0
         self._best = Found(self.without_minor, [])
-        self._visit(0, self._left, [])
+        self._visit(0, self._from, [])
         if self._steps >= STEPS_MAX:
             strongest = sorted(useful, key=self._alone.__getitem__)[:CANDIDATES_MAX]
             self._compare(*self._one_by_one([entry for entry in useful if entry in strongest]))
         return self._best
 
-    def _visit(self, place: int, left: list[int], taken: list[Entry]) -> None:
+    def _visit(self, place: int, walk: Walk, taken: list[Entry]) -> None:
         """All that can become of these lines from this stage on, while there is time."""
-        payable_minor = sum(left)
+        payable_minor = sum(walk.left)
         categories = {entry.rule.stack_category for entry in taken} - {None}
         for stage, rest_minor in zip(self._stages[place:], self._rests_minor[place:], strict=True):
             place += 1
@@ -86,13 +86,13 @@ class Search:
                 return
             coupon = stage[0]
             if coupon.rule.kind != "coupon":
-                left = self._walk(left, stage).left
-                payable_minor = sum(left)
+                walk = self._walk(walk, stage)
+                payable_minor = sum(walk.left)
             elif coupon.rule.stack_category not in categories:
                 self._steps += 1
-                walk = self._walk(left, stage)
-                if walk.steps:
-                    self._visit(place, walk.left, [*taken, coupon])
+                with_it = self._walk(walk, stage)
+                if with_it.steps:
+                    self._visit(place, with_it, [*taken, coupon])
         self._compare(payable_minor, taken)
 
     def _compare(self, payable_minor: int, coupons: list[Entry]) -> None:
@@ -103,9 +103,9 @@ class Search:
         """The most that it can ever give, whatever is taken beside it."""
         # What is left of a budget may pay for less and not for more.
         if entry.allowance is None and gives_no_more_on_less(entry.rule.effect):
-            return sum(self._left) - sum(self._walk(self._left, [entry]).left)
+            return sum(self._from.left) - sum(self._walk(self._from, [entry]).left)
         lowered = entry.indexes if entry.aimed is None else entry.aimed
-        whole_minor = sum([self._left[index] for index in lowered])
+        whole_minor = sum([self._from.left[index] for index in lowered])
         return min(whole_minor, entry.rule.max_discount_minor or whole_minor)
 
     def _one_by_one(self, candidates: list[Entry]) -> Found:
@@ -119,8 +119,8 @@ class Search:
             best = found
         return best
 
-    def _walk(self, left: list[int], entries: Sequence[Entry]) -> Walk:
-        return walk_on(Walk(left.copy(), [], []), entries, self._lines)
+    def _walk(self, walk: Walk, entries: Sequence[Entry]) -> Walk:
+        return walk_on(walk.branch(), entries, self._lines)
 
 
 def gives_no_more_on_less(effect: Effect | TakePoints) -> bool:

@@ -187,12 +187,22 @@ def _sku(row: Any, shared: dict[Any, Any]) -> Sku:
             once(currency): once((price["price_minor"], price["list_price_minor"]))
             for currency, price in row["prices"].items()
         },
+        member_prices=_member_prices(row["prices"]),
         weight_grams=row["weight_grams"],
         pool_id=row["pool_id"],
         reserve_on=once(row["reserve_on"]),
         attributes={once(name): once(value) for name, value in row["attributes"].items()},
         freight_template_id=once(row["freight_template_id"]),
     )
+
+
+def _member_prices(prices: dict[str, Any]) -> dict[str, tuple[tuple[str, int], ...]] | None:
+    found = {
+        currency: tuple(price["member_prices"].items())
+        for currency, price in prices.items()
+        if "member_prices" in price
+    }
+    return found or None
 
 
 def _flash_sale(row: Any) -> FlashSale:

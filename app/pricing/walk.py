@@ -20,6 +20,8 @@ from app.pricing.lines import Line
 from app.pricing.rules import Rule
 from app.pricing.schemas import Rejected
 
+NO_LINES: frozenset[int] = frozenset()
+
 
 class Entry(Struct, frozen=True, gc=False, eq=False):
     """A rule that may apply. `rule_id` is the promotion's id, or the buyer's coupon's."""
@@ -80,10 +82,13 @@ class Walk(Struct, gc=False, eq=False):
     misses: list[Miss]
     freed: list[Freed] = []
     given: list[Given] = []
+    # the lines lowered by promotions that bar coupons, and by coupons: neither takes the other's
+    barred: frozenset[int] = NO_LINES
+    couponed: frozenset[int] = NO_LINES
 
     def branch(self) -> Walk:
         """A walk that goes on from here by itself, without the story so far."""
-        return Walk(self.left.copy(), [], [])
+        return Walk(self.left.copy(), [], [], barred=self.barred, couponed=self.couponed)
 
 
 def start(lines: Sequence[Line]) -> Walk:
@@ -110,6 +115,12 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if closed is not None:
             indexes = _open_lines(rule, indexes, closed)
             aimed = None if aimed is None else _open_lines(rule, aimed, closed)
+        if walk.barred or rule.bars_coupons:
+            apart = _kept_apart(rule, walk)
+            indexes = [index for index in indexes if index not in apart]
+            aimed = None if aimed is None else [index for index in aimed if index not in apart]
+            if not indexes and rule.kind == "coupon":
+                walk.misses.append(Miss(entry, "barred_by_promotion"))
         if not indexes or (aimed is not None and not aimed):
             continue
         outcome = _apply(entry, indexes, aimed, left, lines)
@@ -131,7 +142,24 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             left[index] -= amount
             if closed is not None and amount:
                 closed[rule.lane, index] = rule.exclusive
+        if rule.bars_coupons or rule.kind == "coupon":
+            _note_lowered(outcome, walk)
     return walk
+
+
+def _kept_apart(rule: Rule, walk: Walk) -> frozenset[int]:
+    """The lines that this rule may not take: coupons and promotions that bar them never share one."""
+    if rule.kind == "coupon":
+        return walk.barred
+    return walk.couponed if rule.bars_coupons else NO_LINES
+
+
+def _note_lowered(step: Step, walk: Walk) -> None:
+    lowered = {index for index, amount in zip(step.indexes, step.amounts, strict=True) if amount}
+    if step.entry.rule.kind == "coupon":
+        walk.couponed |= lowered
+    else:
+        walk.barred |= lowered
 
 
 def rejection(miss: Miss) -> Rejected:

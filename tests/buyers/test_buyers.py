@@ -149,3 +149,30 @@ async def test_of_first_orders_that_arrive_together_one_is_the_first(
     assert {(each["code"], each["summary"]["payable_minor"]) for each in refused} == {("price_changed", FULL)}
     assert await services.pool.fetchval("SELECT count(*) FROM orders") == 1
     await assert_audit_clean(services, except_for=UNEXPORTED)
+
+
+async def test_a_member_pays_the_members_price(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login, payable: Any, order: Any
+) -> None:
+    prices = {"CNY": {"price_minor": FULL, "member_prices": {"gold": 9_500, "staff": LOWERED}}}
+    item = {
+        "shop_id": "7",
+        "title": "Tea",
+        "item_type": "virtual",
+        "skus": [{"sku_id": "1001", "prices": prices}],
+    }
+    put = await client.put("/admin/items/item-1001", json=item, headers=op)
+    assert (put.status_code, put.json()["skus"][0]["prices"]["CNY"]["member_prices"]) == (
+        200,
+        {"gold": 9_500, "staff": LOWERED},
+    )
+    await client.put("/admin/buyers/42", json={"tags": ["gold", "staff"]}, headers=op)
+    assert [await payable(login()), await payable(login("43")), await payable({})] == [LOWERED, FULL, FULL]
+    placed = await order(LOWERED)
+    assert placed.status_code == 201, placed.text
+    line = await services.pool.fetchrow("SELECT * FROM order_line")
+    assert (line["unit_price_minor"], line["list_price_minor"], line["discounts"]) == (LOWERED, FULL, None)
+    prices["CNY"]["member_prices"] = {"gold": FULL + 1}
+    refused = await client.put("/admin/items/item-1001", json=item, headers=op)
+    assert refused.status_code == 400
+    assert await payable(login()) == LOWERED

@@ -36,6 +36,7 @@ def sku(
     shop_id: str = "7",
     item_id: str | None = None,
     category_ids: tuple[str, ...] = (),
+    member_prices: dict[str, int] | None = None,
     **fields: Any,
 ) -> Sku:
     usual = {"item_type": "physical", "weight_grams": 0, "reserve_on": "place", "attributes": {}}
@@ -47,6 +48,7 @@ def sku(
         category_ids=category_ids,
         prices={currency: (price_minor, list_price_minor or price_minor)},
         pool_id=sum(sku_id.encode()),
+        member_prices=None if member_prices is None else {currency: tuple(member_prices.items())},
         **{**usual, **fields},
     )
 
