@@ -83,7 +83,7 @@ async def _offers(services: Services) -> None:
         try:
             await read_promotion(services.pool, OPERATOR, promotion_id)
         except NotFound:
-            await put_promotion(services.pool, services.prices, OPERATOR, promotion_id, promotion)
+            await put_promotion(services, OPERATOR, promotion_id, promotion)
     for template_id, (template, _) in TEMPLATES.items():
         try:
             await read_template(services.pool, OPERATOR, template_id)

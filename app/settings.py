@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 
     # The order in which promotions, coupons and all else lower a price (app/pricing/lanes.py).
     lanes: tuple[str, ...] = LANES
+    # No promotion brings a price below this part of it (basis points) unless overridden; 0: only costs count.
+    price_floor_bp: int = 0
 
     # The worker shows its metrics there; 0: nowhere.
     worker_metrics_port: int = 0

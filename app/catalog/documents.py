@@ -47,11 +47,13 @@ class PriceDocument(Struct, forbid_unknown_fields=True, frozen=True):
     """What one unit costs in one currency; the list price is the price when it is left out.
 
     `member_prices` are for buyers who have the tag; of several the lowest counts.
+    `cost_minor` is what it costs the shop: promotions are checked against it, buyers never see it.
     """
 
     price_minor: AmountMinor
     list_price_minor: AmountMinor | None = None
     member_prices: Annotated[dict[Id, AmountMinor], Meta(max_length=MEMBER_PRICES_MAX)] | UnsetType = UNSET
+    cost_minor: AmountMinor | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.list_price_minor is not None and self.list_price_minor < self.price_minor:
@@ -133,4 +135,8 @@ def stored_prices(sku: SkuDocument) -> dict[str, dict[str, Any]]:
 def _stored_price(price: PriceDocument) -> dict[str, Any]:
     list_price_minor = price.price_minor if price.list_price_minor is None else price.list_price_minor
     stored: dict[str, Any] = {"price_minor": price.price_minor, "list_price_minor": list_price_minor}
-    return stored | {"member_prices": price.member_prices} if price.member_prices else stored
+    if price.member_prices:
+        stored["member_prices"] = price.member_prices
+    if price.cost_minor is not UNSET:
+        stored["cost_minor"] = price.cost_minor
+    return stored

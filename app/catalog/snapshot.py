@@ -38,3 +38,5 @@ class Sku(Struct, frozen=True, gc=False, eq=False):
     freight_template_id: str | None = None
     # currency -> (buyer tag, price_minor) pairs; None: everybody pays the same, as for most SKUs
     member_prices: dict[str, tuple[tuple[str, int], ...]] | None = None
+    # what one unit costs the shop, by currency, where it has said so
+    costs: dict[str, int] | None = None

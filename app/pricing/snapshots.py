@@ -188,6 +188,7 @@ def _sku(row: Any, shared: dict[Any, Any]) -> Sku:
             for currency, price in row["prices"].items()
         },
         member_prices=_member_prices(row["prices"]),
+        costs=_costs(row["prices"]),
         weight_grams=row["weight_grams"],
         pool_id=row["pool_id"],
         reserve_on=once(row["reserve_on"]),
@@ -203,6 +204,12 @@ def _member_prices(prices: dict[str, Any]) -> dict[str, tuple[tuple[str, int], .
         if "member_prices" in price
     }
     return found or None
+
+
+def _costs(prices: dict[str, dict[str, int]]) -> dict[str, int] | None:
+    """None for most SKUs: their shops have not said what they cost."""
+    costs = {currency: price["cost_minor"] for currency, price in prices.items() if "cost_minor" in price}
+    return costs or None
 
 
 def _flash_sale(row: Any) -> FlashSale:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.bootstrap import Services
 from app.catalog.read import read_shop
 from app.lib.auth import Caller
 from app.lib.errors import NotFound
@@ -18,8 +19,8 @@ from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.pricing.documents import PromotionDocument
-from app.pricing.snapshots import PriceSnapshots
 from app.promotions.check_effect import check_effect
+from app.promotions.floor import BelowFloor, below_floor
 
 sql = load("promotions")
 uses_of_rule = load("rule_uses").uses_of_rule
@@ -32,11 +33,19 @@ class Promotion(PromotionDocument, frozen=True, kw_only=True):
 
 
 async def put_promotion(
-    pool: Pool, prices: PriceSnapshots, caller: Caller, promotion_id: str, document: PromotionDocument
+    services: Services,
+    caller: Caller,
+    promotion_id: str,
+    document: PromotionDocument,
+    *,
+    override: bool = False,
 ) -> Promotion:
-    """Raises Forbidden, NotFound (`shop_not_found`) and EffectSkuUnknown."""
+    """Raises Forbidden, NotFound (`shop_not_found`), EffectSkuUnknown, and BelowFloor unless overridden."""
     caller.require_shop(document.shop_id or "")
-    async with transaction(pool) as connection:
+    violations = await below_floor(services, caller, promotion_id, document)
+    if violations and not override:
+        raise BelowFloor(sku_ids=sorted({each.sku_id for each in violations}), violations=violations)
+    async with transaction(services.pool) as connection:
         version = await lock_version(connection, "promotions")
         if document.shop_id is not None:
             await read_shop(connection, document.shop_id)
@@ -47,7 +56,10 @@ async def put_promotion(
             caller.require_shop(stored["shop_id"] or "")
         if await connection.fetchval(sql.upsert_promotion, promotion_id, document.shop_id, document, version):
             await publish_version(connection, "promotions", version)
-    await prices.refresh()
+            if violations:
+                by, now = caller.sub, services.clock.now()
+                await connection.execute(sql.keep_override, promotion_id, version, by, now, violations)
+    await services.prices.refresh()
     return _promotion(promotion_id, msgspec.to_builtins(document))
 
 

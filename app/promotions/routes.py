@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import get, put
-from litestar.params import JSONBody
+from typing import Annotated
+
+from litestar import get, post, put
+from litestar.params import JSONBody, QueryParameter
 
 from app.dependencies import ServicesDependency, Staff
 from app.lib.errors import NotFound
@@ -18,21 +20,37 @@ from app.promotions.administer import (
     read_promotion,
     read_uses,
 )
+from app.promotions.check import PromotionCheck
 from app.promotions.check_effect import EffectSkuUnknown
+from app.promotions.floor import BelowFloor, PromotionDraft, check_draft
 
 # A scope of 5,000 ids of 64 characters.
 PROMOTION_BYTES_MAX = 1 << 20
+Override = Annotated[bool, QueryParameter()]
 
 
 @put(
     "/admin/promotions/{promotion_id:str}",
     request_max_body_size=PROMOTION_BYTES_MAX,
-    problems=((NotFound, "shop_not_found"), EffectSkuUnknown),
+    problems=((NotFound, "shop_not_found"), EffectSkuUnknown, BelowFloor),
 )
 async def replace_promotion(
-    promotion_id: PathId, data: JSONBody[PromotionDocument], services: ServicesDependency, staff: Staff
+    promotion_id: PathId,
+    data: JSONBody[PromotionDocument],
+    services: ServicesDependency,
+    staff: Staff,
+    override: Override = False,
 ) -> Promotion:
-    return await put_promotion(services.pool, services.prices, staff, promotion_id, data)
+    """`override` publishes also what brings prices below their floor; who wanted it is kept on record."""
+    return await put_promotion(services, staff, promotion_id, data, override=override)
+
+
+@post("/admin/promotions/check", status_code=200, request_max_body_size=PROMOTION_BYTES_MAX)
+async def check_before_publishing(
+    data: JSONBody[PromotionDraft], services: ServicesDependency, staff: Staff
+) -> PromotionCheck:
+    """What it collides with or stacks on, for which SKUs, and the lowest prices that result."""
+    return await check_draft(services, staff, data.promotion_id, data.document, with_coupons=data.coupons)
 
 
 @get("/admin/promotions/{promotion_id:str}", problems=((NotFound, "promotion_not_found"),))
@@ -60,4 +78,4 @@ async def show_promotions(
     return await list_promotions(services.pool, staff.shop_id or shop_id, cursor, limit)
 
 
-ROUTES = [replace_promotion, show_promotion, show_promotion_uses, show_promotions]
+ROUTES = [replace_promotion, check_before_publishing, show_promotion, show_promotion_uses, show_promotions]

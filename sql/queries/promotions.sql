@@ -19,3 +19,7 @@ WHERE promotion_id > $1 AND ($2::text IS NULL OR shop_id = $2) ORDER BY promotio
 -- Those of these SKUs that are on sale, in one shop or in any.
 SELECT sku_id FROM sku JOIN item USING (item_id)
 WHERE sku_id = ANY($1::text[]) AND NOT withdrawn AND ($2::text IS NULL OR shop_id = $2);
+
+-- name: keep_override!
+-- Somebody has published a promotion below the floor.
+INSERT INTO promotion_override (promotion_id, version, by_sub, at, violations) VALUES ($1, $2, $3, $4, $5);
