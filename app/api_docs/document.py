@@ -22,6 +22,7 @@ from litestar.utils.typing import make_non_optional_union
 
 from app.api_docs.examples import EXAMPLES
 from app.api_docs.problems import PROBLEM_SCHEMA, problem_responses
+from app.api_docs.requests import REQUESTS
 from app.events_in.signature import SignatureInvalid
 from app.lib.errors import (
     AppError,
@@ -115,7 +116,8 @@ def _operation(path: str, method: str, handler: HTTPRouteHandler, schemas: _Sche
     }
     example = EXAMPLES.get(path)
     if (body := _body(handler)) is not None:
-        content = schemas.content(body, example and example.request)
+        sent = example.request if example else REQUESTS.get(f"{method.upper()} {path}")
+        content = schemas.content(body, sent)
         operation["requestBody"] = {"required": True, "content": content}
     success: dict[str, Any] = {"description": HTTPStatus(handler.status_code).phrase}
     if (answer := _answer(handler)) is not None:

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 
 from app.api_docs.document import document as build
 from app.api_docs.examples import EXAMPLES
+from app.api_docs.requests import REQUESTS
 from app.checkout.schemas import PlacedOrder
 from app.http import create_framework
 from app.lib.errors import AppError
@@ -190,6 +191,24 @@ def test_the_examples_are_what_the_calls_take_and_give() -> None:
         for value, shape in zip(example, shapes[path], strict=True):
             decoded = msgspec.json.decode(msgspec.json.encode(value), type=shape)
             assert msgspec.json.decode(msgspec.json.encode(decoded)) == value
+
+
+def test_every_body_has_an_example_and_every_example_is_taken_as_it_stands(document: dict[str, Any]) -> None:
+    bodies = {
+        call: operation["requestBody"]["content"]["application/json"]
+        for call, operation in operations(document).items()
+        if "requestBody" in operation
+    }
+    assert [call for call, media in bodies.items() if "example" not in media] == []
+    shapes = {
+        f"{method} {route.path_format}": handler.parsed_fn_signature.parameters["data"].annotation
+        for route in create_framework(None).routes
+        for method, (handler, _) in getattr(route, "route_handler_map", {}).items()
+        if "data" in handler.parsed_fn_signature.parameters
+    }
+    for call, example in REQUESTS.items():
+        assert call in bodies, call
+        msgspec.json.decode(msgspec.json.encode(example), type=shapes[call])
 
 
 async def test_the_page_and_the_document_come_from_the_service_itself(client: httpx.AsyncClient) -> None:
