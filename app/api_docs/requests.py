@@ -71,6 +71,7 @@ STAFF = {
         ],
     },
     "PUT /admin/skus/{sku_id}/stock": {"on_hand": 100, "expected_version": None},
+    "POST /admin/orders/{order_id}/price_change": {"reason": "agreed on the phone", "amount_minor": 1_000},
     "POST /admin/skus/{sku_id}/stock/adjust": {"delta": 20, "reason": "delivery"},
     "PUT /admin/flash_sales/{activity_id}": {
         "name": "Noon sale",
@@ -157,6 +158,13 @@ BUYER = {
         "postcode": "200031",
     },
     "POST /shopping/orders/{order_id}/payments": {"channel": "sandbox", "method": "card", "return_url": None},
+    "POST /groupbuy/orders": {
+        "campaign_item_id": "81985529216486910",
+        "quantity": 1,
+        "payable_minor": 8_000,
+        "group_id": None,
+        "address_id": "81985529216486895",
+    },
     "POST /refund/refund": {
         "order_id": "81985529216486900",
         "lines": [{"line_id": "81985529216486901", "quantity": 1}],
