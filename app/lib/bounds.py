@@ -7,6 +7,7 @@ below 2^63.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -36,9 +37,14 @@ Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 
+# asyncpg writes these two as -infinity and infinity, and reads them back without their zone.
+UNENDING = (datetime.min, datetime.max)
+
+
 def in_utc(time: datetime) -> datetime:
-    """The same moment in UTC. Raises ValueError where its offset leads out of the years 1 to 9999."""
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time is out of bounds") from None
+    """The same moment in UTC. Raises ValueError for one outside of the years 1 to 9999, or at their very ends."""
+    with suppress(OverflowError):
+        found = time.astimezone(UTC)
+        if found.replace(tzinfo=None) not in UNENDING:
+            return found
+    raise ValueError("a time is out of bounds")
