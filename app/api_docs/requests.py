@@ -1,6 +1,6 @@
-"""An example of every body that is not among the contract's own examples: what a reader may send as it stands.
+"""An example of every body that the contract gives none for: what a reader may send as it stands.
 
-By method and path. A test decodes each with the Struct that the route takes, and names the call that has none.
+By method and path. A test decodes each with the Struct that the route takes, and names a call without one.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ UNENDING = (datetime.min, datetime.max)
 
 
 def in_utc(time: datetime) -> datetime:
-    """The same moment in UTC. Raises ValueError for one outside of the years 1 to 9999, or at their very ends."""
+    """The same moment in UTC. Raises ValueError outside of the years 1 to 9999, and at their very ends."""
     with suppress(OverflowError):
         found = time.astimezone(UTC)
         if found.replace(tzinfo=None) not in UNENDING:
