@@ -54,7 +54,7 @@ CAMPAIGN = {
     "per_buyer_max": 2,
 }
 
-STAFF = {
+STAFF: dict[str, dict[str, Any]] = {
     "PUT /admin/shops/{shop_id}": {"name": "Lan's Tea", "currency": "CNY"},
     "PUT /admin/items/{item_id}": {
         "shop_id": "7",
@@ -141,7 +141,7 @@ STAFF = {
 
 CART = {"currency": "CNY", "lines": [{"sku_id": "1001", "quantity": 2}]}
 
-BUYER = {
+BUYER: dict[str, dict[str, Any]] = {
     "POST /shopping/user_coupons_for_order": CART,
     "POST /shopping/cart/entries": {"sku_id": "1001", "quantity": 2},
     "DELETE /shopping/cart/entries": {"sku_id": "1001"},
@@ -204,4 +204,4 @@ EVENTS = {
     "POST /event/fulfilment_updated": _event("fulfilment_updated", {"order_id": "81985529216486900"}),
 }
 
-REQUESTS: dict[str, dict[str, Any]] = STAFF | BUYER | EVENTS
+REQUESTS = STAFF | BUYER | EVENTS
