@@ -9,15 +9,19 @@ import pytest
 
 from app.charges.documents import FxRatesDocument
 from app.pricing.book import PriceBook
+from app.pricing.buyer import Buyer
 from app.pricing.errors import CurrencyNotSold
 from tests.pricing.build import (
+    NOW_MS,
     Rule,
     Sku,
     book,
+    cart,
     codes,
     coupon,
     discounts,
     freight,
+    price,
     priced,
     promotion,
     rates,
@@ -68,6 +72,13 @@ def test_the_list_price_is_converted_too_and_the_shop_says_with_which_rate() -> 
     used = [(each.base, each.currency, each.rate, each.valid_from.isoformat()) for each in first.fx_rates]
     assert used == [("CNY", "USD", "0.1389", "2026-01-01T00:00:00+00:00")]
     assert second.fx_rates == []
+
+
+def test_a_member_price_is_converted_as_the_price_is() -> None:
+    shop = converting(sku("a", 1000, member_prices={"gold": 500}), sku("b", 900, member_prices={"gold": 800}))
+    gold = Buyer(tags=frozenset({"gold"}))
+    lines = price(cart({"a": 1, "b": 2}, currency="USD"), shop, gold, NOW_MS).lines
+    assert [line.summary.unit_price_minor for line in lines] == [69, 111]  # 69.45 and 111.12
 
 
 def test_a_price_list_goes_before_any_rate() -> None:
