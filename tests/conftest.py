@@ -9,7 +9,6 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-import hypothesis
 import pytest
 import redis
 
@@ -22,12 +21,6 @@ from app.lib.migrate import migrate
 from app.runtime.embedded import EmbeddedServers, start_servers
 from app.settings import Settings
 from tests.sandbox.process import SandboxProcess
-
-# How fast an example is made or runs says something of the machine only.
-hypothesis.settings.register_profile(
-    "rushcart", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("rushcart")
 
 TEMPLATE = "rushcart"
 _clone_numbers = count(1)

@@ -24,11 +24,14 @@ from app.checkout.schemas import (
     PlacedShopOrder,
 )
 from app.lib.idempotency import Once
+from app.pricing.lines import BILL
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import CheckoutRequest, ShopSummary
 from app.stock.scripts import Reservation, Want
 
 NORMAL_SALE = "0"
+# When the stock of a line is reserved that has none.
+NEVER = "never"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -76,9 +79,10 @@ def draft_checkout(
     for each, (shop_id, priced_lines) in zip(orders, by_shop.items(), strict=True):
         lines += [_line(each.order_id, next_id(), line) for line in priced_lines]
         wants = _wants(priced_lines, priced)
-        reservations.append(
-            Reservation(once.digest, root.order_id, shop_id, once.caller_id, root.activity_id, wants)
-        )
+        if wants:
+            reservations.append(
+                Reservation(once.digest, root.order_id, shop_id, once.caller_id, root.activity_id, wants)
+            )
     return Checkout(
         once=once,
         buyer_id=once.caller_id,
@@ -160,7 +164,7 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         sku.title,
         sku.item_type,
         line.pool_id,
-        sku.reserve_on,
+        NEVER if sku.item_type == BILL else sku.reserve_on,
         summary.quantity,
         summary.unit_price_minor,
         summary.list_price_minor,
@@ -175,6 +179,7 @@ def _line(order_id: int, line_id: int, line: PricedLine) -> LineDraft:
         summary.freight_minor,
         summary.tax_minor,
         summary.tax_included_minor,
+        summary.undiscounted_minor,
     )
 
 
@@ -187,7 +192,7 @@ def _deductions(buyer_id: str, lines: Sequence[LineDraft], priced: Priced) -> li
 
 def _wants(lines: Sequence[PricedLine], priced: Priced) -> list[Want]:
     """One for each pool: a gift may be of a SKU that is bought as well."""
-    wants = [_want(line, priced) for line in lines]
+    wants = [_want(line, priced) for line in lines if line.sku.item_type != BILL]
     if not lines[-1].gift:  # they come last
         return wants
     by_pool: dict[int, Want] = {}

@@ -15,7 +15,7 @@ from app.checkout.place import place
 from app.checkout.schemas import PlacedOrder
 from app.lib.errors import IdempotencyKeyReused, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRoute
-from app.pricing.errors import SkuNotFound
+from app.pricing.errors import BillAmountInvalid, SkuNotFound
 from app.pricing.schemas import CheckoutRequest
 
 HOT_ROUTES = [
@@ -36,6 +36,7 @@ HOT_ROUTES = [
             AddressBlocked,
             IdempotencyKeyReused,
             SkuNotFound,
+            BillAmountInvalid,
             OutcomeUnknown,
             (Unavailable, "overloaded"),
             (Unavailable, "stopping"),

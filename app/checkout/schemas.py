@@ -108,6 +108,7 @@ class LineDraft(msgspec.Struct, gc=False, omit_defaults=True):
     freight_minor: int = 0
     tax_minor: int = 0
     tax_included_minor: int = 0
+    undiscounted_minor: int = 0
 
 
 class Deduction(msgspec.Struct, gc=False):

@@ -17,6 +17,7 @@ from app.lib.sql import load
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.lines import BILL
 from app.pricing.priced import PricedWith
 from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule, coupon_rule, promotion_rule
 from app.pricing.schemas import CartLine, CartRequest
@@ -44,6 +45,7 @@ async def gather(
     bought = [line for line in lines if not is_gift(line)]
     skus = [_sku(line, currency) for line in bought]
     shop_ids = sorted({sku.shop_id for sku in skus})
+    currencies = {line["shop_id"]: line["shop_currency"] for line in bought}
     version = priced_with.promotions_version
     spent = {rule_id for rule_id, _ in priced_with.spent}
     promotions = await pool.fetch(sql.promotions_at, version, shop_ids)
@@ -52,7 +54,7 @@ async def gather(
     coupons = await pool.fetch(sql.coupons_at, version, numbers)
     book = (
         PriceBook(lanes=lanes)
-        .with_catalog([Shop(each, each, currency) for each in shop_ids], skus)
+        .with_catalog([Shop(each, each, home) for each, home in currencies.items()], skus)
         .with_promotions(_promotions(promotions, spent, lanes))
         .with_templates([_template(row, lanes) for row in coupons])
     )
@@ -60,9 +62,7 @@ async def gather(
         row["coupon_id"]: BuyerCoupon(row["coupon_id"], row["template_id"], "available", ALWAYS_MS, NEVER_MS)
         for row in coupons
     }
-    cart = CartRequest(
-        currency, [CartLine(line["sku_id"], line["quantity"]) for line in bought], coupon_ids=asked
-    )
+    cart = CartRequest(currency, [_cart_line(line) for line in bought], coupon_ids=asked)
     buyer = Buyer(
         coupons=held,
         region=priced_with.region,
@@ -71,6 +71,12 @@ async def gather(
         is_first_order=priced_with.first_order,
     )
     return Replay(cart, book, buyer, priced_with.at_ms)
+
+
+def _cart_line(line: Row) -> CartLine:
+    if line["item_type"] != BILL:
+        return CartLine(line["sku_id"], line["quantity"])
+    return CartLine(line["sku_id"], 1, line["unit_price_minor"], line["undiscounted_minor"])
 
 
 def is_gift(line: Row) -> bool:

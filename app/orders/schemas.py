@@ -69,6 +69,8 @@ class OrderLine(msgspec.Struct, omit_defaults=True):
     refunded_minor: int
     # what of the payable amount is tax, where the prices contain it
     tax_included_minor: int = 0
+    # of a bill: the part of its goods that takes no part in discounts
+    undiscounted_minor: int = 0
 
 
 class ShopOrder(msgspec.Struct):

@@ -58,6 +58,8 @@ def charge(basket: Basket, walk: Walk, book: PriceBook, region: str | None) -> C
     lines = basket.lines
     charges = Charges([0] * len(lines), [0] * len(lines), [0] * len(lines), [], [], [])
     costs = _costs(walk)
+    for index, undiscounted_minor in basket.bills.items():
+        costs[index] += undiscounted_minor
     parcels = pack(basket, book)
     if parcels and region is not None:
         _add_freight(charges, parcels, basket, book, costs, region)

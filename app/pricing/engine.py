@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from app.pricing.audience import FIRST_ORDER_USE
+from app.pricing.bills import complete_bills
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
 from app.pricing.charges import Charges, add_charges, charge
@@ -77,6 +78,8 @@ def price(
     rejected += rejections(walk.misses)
     priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
     count_points(cart, buyer.purse, walk.steps, priced, book)
+    if basket.bills:
+        complete_bills(priced, basket)
     if charges is not None:  # points are earned for goods alone
         add_charges(priced, charges)
     if book.asks_who and _is_for_first_order(walk, gifts, charges):

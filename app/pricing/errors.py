@@ -19,6 +19,13 @@ class CurrencyNotSold(Unprocessable):
     title = "Some of these SKUs have no price in this currency"
 
 
+class BillAmountInvalid(Unprocessable):
+    """Only a bill has an amount of its own, and it must have one. Member: `sku_ids`."""
+
+    code = "bill_amount_invalid"
+    title = "The amount of this bill cannot be taken"
+
+
 class ActivityNotOpen(Conflict):
     """No such flash sale, or outside of its window. Member: `activity_id`."""
 

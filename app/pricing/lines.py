@@ -12,9 +12,12 @@ from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
 from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX
 from app.pricing.book import PriceBook
-from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.errors import ActivityNotOpen, BillAmountInvalid, CurrencyNotSold, SkuNotFound
 from app.pricing.exchange import Rate, rate_at
-from app.pricing.schemas import CartRequest
+from app.pricing.schemas import CartLine, CartRequest
+
+# The item type whose price is given at the counter.
+BILL = "bill"
 
 
 class Line(Struct, gc=False, eq=False):
@@ -40,6 +43,8 @@ class Basket(Struct, gc=False, eq=False):
     rates: dict[tuple[str, str], Rate] = {}
     # shops that sell in another currency than the cart's: a rule whose amounts are in it keeps off them
     foreign_shops: set[str] = set()
+    # by index: what of each bill is kept from the rules (bills.py)
+    bills: dict[int, int] = {}
 
     def take_rate(self, book: PriceBook, shop_id: str, base: str) -> Rate | None:
         """The rate that is valid now from `base` into the cart's currency, noted as used by the shop."""
@@ -54,14 +59,17 @@ def resolve(
 ) -> Basket:
     """A buyer with tags gets the lowest member price of them; a flash sale's price is everybody's."""
     quantities: dict[str, int] = {}
+    amounts: dict[str, CartLine] = {}
     for line in cart.lines:
         sku_id = line.sku_id
         quantities[sku_id] = quantities.get(sku_id, 0) + line.quantity
+        if line.amount_minor is not None or line.undiscounted_minor:
+            amounts[sku_id] = line
     sku_ids = list(quantities)
     tie_order = sorted(range(len(sku_ids)), key=sku_ids.__getitem__)
     if cart.activity_id is None:
         basket = Basket([], tie_order, cart.currency, now_ms, None)
-        _add_normal_lines(basket, quantities, book)
+        _add_normal_lines(basket, quantities, amounts, book)
         if buyer_tags:
             _give_member_prices(basket, book, buyer_tags)
         return basket
@@ -69,12 +77,16 @@ def resolve(
     if sale is None or not sale.is_open(now_ms):
         raise ActivityNotOpen(activity_id=cart.activity_id)
     lines = _flash_lines(quantities, cart.currency, book, sale)
+    if amounts or any([line.sku.item_type == BILL for line in lines]):
+        raise BillAmountInvalid("a flash sale has prices of its own, and no bills", sku_ids=sku_ids)
     shop_ids = {line.sku.shop_id for line in lines}
     foreign = {each for each in shop_ids if book.shops[each].currency != cart.currency}
     return Basket(lines, tie_order, cart.currency, now_ms, sale, foreign_shops=foreign)
 
 
-def _add_normal_lines(basket: Basket, quantities: dict[str, int], book: PriceBook) -> None:
+def _add_normal_lines(
+    basket: Basket, quantities: dict[str, int], amounts: dict[str, CartLine], book: PriceBook
+) -> None:
     skus, shops, currency, lines = book.skus, book.shops, basket.currency, basket.lines
     unsold: list[str] = []
     for sku_id, quantity in quantities.items():
@@ -88,10 +100,25 @@ def _add_normal_lines(basket: Basket, quantities: dict[str, int], book: PriceBoo
         if price is None:
             unsold.append(sku_id)
             continue
+        if sku.item_type == BILL or sku_id in amounts:
+            _add_bill(basket, sku, quantity, amounts.get(sku_id))
+            continue
         unit, list_price = price
         lines.append(Line(sku, quantity, unit, list_price, unit * quantity, sku.pool_id, QUANTITY_MAX))
     if unsold:
         raise CurrencyNotSold(sku_ids=unsold, currency=currency)
+
+
+def _add_bill(basket: Basket, sku: Sku, quantity: int, given: CartLine | None) -> None:
+    """The line as the rules see it: without what is kept from them. Raises BillAmountInvalid."""
+    amount_minor = None if given is None else given.amount_minor
+    if given is None or amount_minor is None or sku.item_type != BILL:
+        raise BillAmountInvalid("a bill needs `amount_minor`, and nothing else has one", sku_ids=[sku.sku_id])
+    if quantity != 1 or given.undiscounted_minor > amount_minor:
+        raise BillAmountInvalid("one bill, and at most all of it undiscounted", sku_ids=[sku.sku_id])
+    rest_minor = amount_minor - given.undiscounted_minor
+    basket.bills[len(basket.lines)] = given.undiscounted_minor
+    basket.lines.append(Line(sku, 1, rest_minor, rest_minor, rest_minor, sku.pool_id, 1))
 
 
 def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int, int] | None:
@@ -107,7 +134,7 @@ def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int,
 def _give_member_prices(basket: Basket, book: PriceBook, buyer_tags: frozenset[str]) -> None:
     for line in basket.lines:
         sku = line.sku
-        if sku.member_prices is None:
+        if sku.member_prices is None or sku.item_type == BILL:
             continue
         base = basket.currency if basket.currency in sku.prices else book.shops[sku.shop_id].currency
         prices = [price for tag, price in sku.member_prices.get(base, ()) if tag in buyer_tags]

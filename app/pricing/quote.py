@@ -37,6 +37,7 @@ class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
     # what was given, in threes: the place of its rule in `rules`, the amount, and what of the freight
     given: list[int]
     tax_included_minor: int = 0
+    undiscounted_minor: int = 0
 
     @property
     def is_gift(self) -> bool:
@@ -94,6 +95,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
                         line.tax_minor,
                         given,
                         line.tax_included_minor,
+                        line.undiscounted_minor,
                     )
                 )
         return cls(
@@ -211,6 +213,7 @@ def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLin
         max_quantity=quoted.quantity,
         discounts=discounts,
         tax_included_minor=quoted.tax_included_minor,
+        undiscounted_minor=quoted.undiscounted_minor,
     )
     line = PricedLine(sku, pool_id, summary, 0)
     for discount in discounts:

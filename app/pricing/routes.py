@@ -9,10 +9,10 @@ from app.lib.hot import HotRequest, HotRoute
 from app.lib.idempotency import Answer
 from app.pricing.cart import choose_for_cart, price_cart
 from app.pricing.engine import CouponChoice
-from app.pricing.errors import ActivityNotOpen, CurrencyNotSold, SkuNotFound
+from app.pricing.errors import ActivityNotOpen, BillAmountInvalid, CurrencyNotSold, SkuNotFound
 from app.pricing.schemas import CartRequest, Summary
 
-PROBLEMS = (SkuNotFound, CurrencyNotSold, ActivityNotOpen)
+PROBLEMS = (SkuNotFound, CurrencyNotSold, BillAmountInvalid, ActivityNotOpen)
 _encode = msgspec.json.Encoder().encode
 
 

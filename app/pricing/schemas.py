@@ -12,7 +12,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from app.lib.bounds import PRINTABLE, TOTAL_MINOR_MAX, Currency, Id, Quantity
+from app.lib.bounds import (
+    AMOUNT_MINOR_MAX,
+    PRINTABLE,
+    TOTAL_MINOR_MAX,
+    AmountMinor,
+    Currency,
+    Id,
+    Quantity,
+)
 
 LINES_MAX = 100
 COUPONS_MAX = 20
@@ -22,6 +30,9 @@ GIFT_CARDS_MAX = 10
 class CartLine(Struct, forbid_unknown_fields=True, gc=False):
     sku_id: Id
     quantity: Quantity
+    # of a bill alone: what was given at the counter, and the part of it that takes no part in discounts
+    amount_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)] | None = None
+    undiscounted_minor: AmountMinor = 0
 
 
 class CartRequest(Struct, forbid_unknown_fields=True, gc=False):
@@ -94,6 +105,8 @@ class LineSummary(Struct, gc=False, omit_defaults=True):
     discounts: list[Discount]
     # what of the payable amount is tax, where the prices contain it
     tax_included_minor: int = 0
+    # of a bill: the part of its goods that takes no part in discounts
+    undiscounted_minor: int = 0
 
 
 class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -94,6 +94,8 @@ CREATE TABLE order_line (
     payable_minor            bigint NOT NULL CHECK (payable_minor >= 0),
     -- of what is paid, where the price contains it: for invoices, and part of no sum
     tax_included_minor       bigint NOT NULL DEFAULT 0,
+    -- of a bill's goods: what takes no part in discounts
+    undiscounted_minor       bigint NOT NULL DEFAULT 0,
     -- which rule gave how much: [{"kind", "rule_id", "name", "amount_minor"}]; NULL where none did
     discounts                jsonb,
     refunded_quantity        integer NOT NULL DEFAULT 0,
@@ -101,6 +103,7 @@ CREATE TABLE order_line (
     PRIMARY KEY (order_id, line_id),
     CONSTRAINT order_line_tax_included
         CHECK (tax_included_minor BETWEEN 0 AND goods_minor + freight_minor),
+    CONSTRAINT order_line_undiscounted CHECK (undiscounted_minor BETWEEN 0 AND goods_minor),
     CONSTRAINT order_line_goods CHECK (goods_minor = unit_price_minor * quantity),
     CONSTRAINT order_line_adds_up CHECK (payable_minor = goods_minor - promotion_discount_minor
         - coupon_discount_minor - points_discount_minor - red_packet_minor - gift_card_minor

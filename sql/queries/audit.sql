@@ -45,7 +45,7 @@ SELECT o.order_id::text AS id,
 FROM orders AS o
 JOIN (SELECT order_id, pool_id, sum(quantity) AS quantity,
              coalesce(sum(quantity) FILTER (WHERE reserve_on = 'place'), 0) AS at_once
-      FROM order_line GROUP BY order_id, pool_id) AS l USING (order_id)
+      FROM order_line WHERE reserve_on <> 'never' GROUP BY order_id, pool_id) AS l USING (order_id)
 LEFT JOIN (SELECT order_id, pool_id, sum(reserved_delta) AS reserved,
                   -sum(on_hand_delta) FILTER (WHERE kind = 'confirm') AS taken
            FROM stock_movement WHERE order_id IS NOT NULL GROUP BY order_id, pool_id) AS m

@@ -69,18 +69,18 @@ WITH keys AS (
     INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity,
         unit_price_minor, list_price_minor, goods_minor, promotion_discount_minor, coupon_discount_minor,
         points_discount_minor, red_packet_minor, gift_card_minor, freight_minor, tax_minor, payable_minor,
-        tax_included_minor, discounts)
+        tax_included_minor, undiscounted_minor, discounts)
     SELECT order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity, unit_price_minor,
         list_price_minor, goods_minor, promotion_discount_minor, coalesce(coupon_discount_minor, 0),
         coalesce(points_discount_minor, 0), coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0),
         coalesce(freight_minor, 0), coalesce(tax_minor, 0), payable_minor,
-        coalesce(tax_included_minor, 0), discounts::jsonb
+        coalesce(tax_included_minor, 0), coalesce(undiscounted_minor, 0), discounts::jsonb
     FROM json_to_recordset($2::json) AS l (order_id bigint, line_id bigint, sku_id text, title text,
         item_type text, pool_id bigint, reserve_on text, quantity integer, unit_price_minor bigint,
         list_price_minor bigint, goods_minor bigint, promotion_discount_minor bigint,
         coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
         gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint,
-        tax_included_minor bigint, discounts json)
+        tax_included_minor bigint, undiscounted_minor bigint, discounts json)
     RETURNING order_id, pool_id, quantity, reserve_on
 ), moved AS (
     INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)

@@ -6,12 +6,12 @@ WHERE o.order_id = $1;
 
 -- name: read_lines
 -- All lines of a root and its children, with their shops, and their SKUs' items with the categories of that time.
-SELECT l.*, o.shop_id, sku.item_id,
+SELECT l.*, o.shop_id, shop.currency AS shop_currency, sku.item_id,
     coalesce((SELECT h.category_ids FROM item_history AS h
               WHERE h.item_id = sku.item_id AND h.until_version > $2 ORDER BY h.until_version LIMIT 1),
              item.category_ids) AS category_ids
 FROM orders AS o JOIN order_line AS l USING (order_id)
-JOIN sku USING (sku_id) JOIN item USING (item_id)
+JOIN sku USING (sku_id) JOIN item USING (item_id) JOIN shop ON shop.shop_id = o.shop_id
 WHERE o.order_id = $1 OR o.parent_id = $1
 ORDER BY l.order_id, l.line_id;
 

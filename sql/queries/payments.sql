@@ -98,7 +98,7 @@ CROSS JOIN LATERAL (
     SELECT array_agg(shop_id ORDER BY order_id) AS shop_ids,
            array_agg(payable_minor ORDER BY order_id) AS shares_minor,
            NOT EXISTS (SELECT FROM order_line AS l
-                       WHERE l.order_id = ANY(array_agg(f.order_id)) AND l.reserve_on <> 'place') AS is_reserved
+                       WHERE l.order_id = ANY(array_agg(f.order_id)) AND l.reserve_on = 'pay') AS is_reserved
     FROM family AS f WHERE (f.order_id = a.order_id OR f.parent_id = a.order_id) AND shop_id IS NOT NULL) AS s;
 
 -- name: move_reported<!
@@ -156,7 +156,7 @@ RETURNING order_id, parent_id, shop_id, status, version, currency, payable_minor
 WITH line AS (
     SELECT order_id, pool_id, sum(quantity)::bigint AS quantity,
            coalesce(sum(quantity) FILTER (WHERE reserve_on = 'place'), 0)::bigint AS reserved
-    FROM order_line WHERE order_id = ANY($1::bigint[]) GROUP BY order_id, pool_id
+    FROM order_line WHERE order_id = ANY($1::bigint[]) AND reserve_on <> 'never' GROUP BY order_id, pool_id
 ), wanted AS (
     SELECT pool_id, sum(quantity)::bigint AS quantity, sum(reserved)::bigint AS reserved FROM line GROUP BY pool_id
 ), locked AS (

@@ -141,7 +141,7 @@ WITH part AS (
     JOIN stock_pool own ON own.pool_id = l.pool_id
     JOIN stock_pool target ON target.sku_id = own.sku_id
      AND target.activity_id = CASE WHEN own.closed THEN '0' ELSE own.activity_id END
-    WHERE p.quantity > 0 GROUP BY p.order_id, target.pool_id
+    WHERE p.quantity > 0 AND l.reserve_on <> 'never' GROUP BY p.order_id, target.pool_id
 ), wanted AS (
     SELECT pool_id, sum(quantity)::bigint AS quantity FROM line GROUP BY pool_id
 ), locked AS (
