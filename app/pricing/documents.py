@@ -35,6 +35,16 @@ PercentBp = Annotated[int, Meta(ge=1, le=WHOLE_BP)]
 Count = Annotated[int, Meta(ge=1, le=COUPONS_OF_TEMPLATE_MAX)]
 
 
+def _check_scope(scope: Scope, effect: Effect) -> None:
+    """Raises ValueError for a rule that no cart could ever meet."""
+    others = scope.item_ids or scope.category_ids or scope.shop_ids
+    if isinstance(effect, AddonPrice) and scope.sku_ids == [effect.sku_id] and not others:
+        raise ValueError("an add-on comes beside other SKUs than itself: its `scope` names none")
+    outside = isinstance(effect, Bundle) and effect.sku_quantities.keys() - set(scope.sku_ids)
+    if outside and scope.sku_ids and not others:
+        raise ValueError(f"the bundle's SKU {min(outside)} is not in its `scope`")
+
+
 def _keep_window(document: Struct, start: str, end: str) -> None:
     """Keep both times in UTC, if there are any. Raises ValueError for an empty window."""
     times: list[datetime | None] = [getattr(document, name) for name in (start, end)]
@@ -207,6 +217,7 @@ class PromotionDocument(Document, frozen=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
+        _check_scope(self.scope, self.effect)
         _keep_window(self, "starts_at", "ends_at")
 
 
@@ -240,6 +251,7 @@ class CouponTemplateDocument(Document, frozen=True):
     return_on: Literal["cancel", "refund"] = "cancel"
 
     def __post_init__(self) -> None:
+        _check_scope(self.scope, self.effect)
         _keep_window(self, "valid_from", "valid_to")
         _keep_window(self, "claim_from", "claim_to")
         if not self.claimable and (self.claim_from is not None or self.claim_to is not None):

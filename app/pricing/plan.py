@@ -108,6 +108,8 @@ def _entry(rule: Rule, rule_id: str, indexes: Sequence[int], basket: Basket) -> 
     if rule.aim is None:
         return Entry(rule, rule_id, indexes)
     aimed = [index for index in basket.tie_order if rule.aim.covers(lines[index].sku)]
+    if basket.foreign_shops and rule.home_only:
+        aimed = _at_home(aimed, basket)
     if isinstance(rule.effect, AddonPrice):  # it comes beside other lines
         indexes = [index for index in indexes if index not in aimed]
     return Entry(rule, rule_id, indexes, aimed) if indexes and aimed else None

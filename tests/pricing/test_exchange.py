@@ -159,3 +159,9 @@ RATE = {"currency": "USD", "rate": "0.1", "valid_from": "2026-01-01T00:00:00Z"}
 def test_rates_that_are_wrong_are_refused(rates_: list[dict[str, str]]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"base": "CNY", "rates": rates_}, FxRatesDocument)
+
+
+def test_an_addons_price_is_not_taken_for_one_of_another_currency() -> None:
+    rule = promotion("p", {"kind": "addon_price", "sku_id": "a", "price_minor": 5})
+    shop = converting(sku("a", 10_000), sku("b", 900, shop_id="8", currency="USD"), rule)
+    assert discounts(priced(shop, {"a": 1, "b": 1}, currency="USD")) == {"a": 0, "b": 0}

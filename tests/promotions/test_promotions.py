@@ -109,6 +109,14 @@ async def test_the_same_document_again_makes_no_new_version(
         {"effect": {"kind": "amount_off", "amount_minor": 10**30}},
         {"effect": {"kind": "gift", "sku_id": "1001", "quantity": 0}},
         {"effect": {"kind": "bundle", "sku_quantities": {}, "price_minor": 5}},
+        {
+            "effect": {"kind": "addon_price", "sku_id": "1001", "price_minor": 5},
+            "scope": {"sku_ids": ["1001"]},
+        },
+        {
+            "effect": {"kind": "bundle", "sku_quantities": {"1001": 1}, "price_minor": 5},
+            "scope": {"sku_ids": ["1002"]},
+        },
         {"effect": {"kind": "tiers", "tiers": []}},
         {"effect": {"kind": "tiers", "tiers": [{"min_amount_minor": 5}]}},
         {"effect": {"kind": "tiers", "tiers": [{"min_quantity": 1, "percent_bp": 100}], "repeat": True}},
