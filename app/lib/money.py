@@ -55,14 +55,10 @@ def split_pro_rata(total_minor: int, weights: Sequence[int]) -> list[int]:
     if len(weights) == 2:  # the larger of two remainders is the half that rounds up: most carts are here
         first = (2 * total_minor * weights[0] + whole) // (2 * whole)
         return [first, total_minor - first]
-    parts: list[int] = []
-    remainders: list[int] = []
-    for weight in weights:
-        part, remainder = divmod(total_minor * weight, whole)
-        parts.append(part)
-        remainders.append(remainder)
+    parts = [total_minor * weight // whole for weight in weights]
     missing = total_minor - sum(parts)
     if missing:
+        remainders = [total_minor * weight % whole for weight in weights]
         # a stable sort, so equal remainders stay in order
         for index in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:missing]:
             parts[index] += 1
