@@ -27,8 +27,8 @@ from app.pricing.rules import TakePoints
 from app.pricing.walk import Entry, Walk, start, walk_on
 
 # Applying a coupon takes about 10 µs on a cart of ten lines, so this ends within a millisecond. Six coupons
-# that all lower each other's worth are searched whole (2^6 sets), far more where few do. Where there is no time
-# for all, the best set that was seen counts, or what choosing one by one finds.
+# that all lower each other's worth are searched whole (2^6 sets), far more where few do. Where there is no
+# time for all, the best set that was seen counts, or what choosing one by one finds.
 STEPS_MAX = 96
 # Choosing one by one tries each beside each: 8 cost 36 steps. The others save least.
 CANDIDATES_MAX = 8
