@@ -9,7 +9,7 @@ import pytest
 
 from app.bootstrap import Services
 from tests.conftest import Login
-from tests.rows import put_sku
+from tests.rows import put_shop, put_sku
 
 PERCENT = {"kind": "percent_off", "percent_bp": 1000}
 TEN_OFF = {"kind": "amount_off", "amount_minor": 1_000}
@@ -164,6 +164,19 @@ async def test_a_spent_budget_and_an_honoured_quote_are_replayed_as_they_were(
     quoted = await order(4_500, "1002", quote_id=quote["quote_id"])
     told = await pricing(quoted["order_id"], op)
     assert ([each["gave_minor"] for each in told["steps"]], told["matches"]) == ([500], True)
+
+
+async def test_amounts_in_a_shops_own_currency_are_replayed_as_such(
+    publish: Any, order: Any, pricing: Any, services: Services, op: dict[str, str]
+) -> None:
+    await put_shop(services.pool, "9", "USD")
+    await put_sku(services.pool, "1009", shop_id="9", price_minor=5_000)
+    await services.pool.execute("UPDATE snapshot_version SET version = version + 1 WHERE name = 'catalog'")
+    await services.pool.execute("UPDATE shop SET version = 99 WHERE shop_id = '9'")
+    await services.prices.refresh()
+    await publish("p", effect=TEN_OFF)
+    told = await pricing((await order(5_000, "1009"))["order_id"], op)
+    assert (told["steps"], told["matches"]) == ([], True)
 
 
 async def test_what_does_not_come_out_is_said(
