@@ -1,7 +1,7 @@
 """Is it an address, and may something be sent there.
 
 `check_form` is pure; `check_blocklist` asks the ledger when an address is saved. Placing an order asks it
-again for many orders at once (app/checkout/deliver_to.py), since it may have grown in between.
+again for many orders at once (the view `destination`), since it may have grown in between.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where an address is, for rules by region: looked up in batches and remembered for a moment.
 
 What is remembered may be old where another process has just changed the address: a price is shown with it,
-and placing an order, which reads the address itself, prices anew where it has moved.
+and placing an order, which reads the address itself, prices anew where that has moved.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Regions:
     def learn(self, buyer_id: str, address: AddressSnapshot) -> None:
         """This is the address now."""
         self._remember((buyer_id, int(address.address_id)), region_of(address))
+
+    def forget(self, buyer_id: str, address_id: int) -> None:
+        """It is no longer there, or that is to be looked up again."""
+        self._known.pop((buyer_id, address_id), None)
 
     def _remember(self, address: Address, region: str) -> None:
         if len(self._known) >= KNOWN_MAX:

@@ -12,7 +12,6 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from app.addresses.schemas import AddressSnapshot
 from app.balances.deductions import draft_deductions
 from app.checkout.schemas import (
     Checkout,
@@ -39,7 +38,7 @@ def draft_checkout(
     once: Once,
     request: CheckoutRequest,
     priced: Priced,
-    address: AddressSnapshot | None,
+    address_id: int | None,
     *,
     created_at: datetime,
     pay_deadline: datetime,
@@ -51,7 +50,10 @@ def draft_checkout(
         by_shop.setdefault(line.sku.shop_id, []).append(line)
 
     def order(parent_id: int | None, shop_id: str | None, lines: Sequence[PricedLine]) -> OrderDraft:
-        return _order(next_id(), parent_id, shop_id, lines, once.caller_id, request, address, created_at)
+        draft = _order(next_id(), parent_id, shop_id, lines, once.caller_id, request, address_id, created_at)
+        if address_id is not None:
+            draft.region = priced.region
+        return draft
 
     if len(by_shop) == 1:
         ((shop_id, priced_lines),) = by_shop.items()
@@ -118,7 +120,7 @@ def _order(
     lines: Sequence[PricedLine],
     buyer_id: str,
     request: CheckoutRequest,
-    address: AddressSnapshot | None,
+    address_id: int | None,
     created_at: datetime,
 ) -> OrderDraft:
     goods = promotion = payable = charges = 0
@@ -138,7 +140,7 @@ def _order(
         payable,
         request.mode,
         request.activity_id or NORMAL_SALE,
-        address,
+        address_id,
         request.memo,
         request.source,
         request.quote_id,

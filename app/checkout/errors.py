@@ -31,6 +31,10 @@ class RuleSpent(PriceChanged):
         self.taken = taken
 
 
+class AddressMoved(PriceChanged):
+    """The order goes elsewhere than it was priced for: it is priced anew, and nobody else sees this."""
+
+
 class OutOfStock(Conflict):
     """Member: `sku_ids`, those of which there are not enough."""
 

@@ -2,10 +2,10 @@
 
 Nearly always everything fits, and one statement that is its own transaction writes keys, orders, lines, stock
 and events: no row stays locked while this process does something else. Where it does not fit (a key that came
-before, too little stock, an ended sale), for what is claimed beside stock (claims.py), and for orders that
-come to nothing, a transaction takes the keys, locks, lets `admit` decide each checkout, and writes those that
-are placed. Locks follow the one global order (keys, claims, stock; each by id): batches wait for each other,
-but never in a circle.
+before, an address that nothing can be sent to, too little stock, an ended sale), for what is claimed beside
+stock (claims.py), and for orders that come to nothing, a transaction takes the keys, locks, lets `admit`
+decide each checkout, and writes those that are placed. Locks follow the one global order (keys, claims,
+stock; each by id): batches wait for each other, but never in a circle.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from app.checkout.admit import Numbers, PoolNumbers, admit
 from app.checkout.claims import CLAIMS, wants_any
+from app.checkout.deliver_to import read_addresses
 from app.checkout.schemas import Checkout
 from app.lib.errors import AppError, IdempotencyKeyReused
 from app.lib.idempotency import DOES_NOT_FIT, Answer, earlier_answer
@@ -73,13 +74,17 @@ async def _place_each(
     if not new:
         return []
     numbers = await _lock(connection, new)
-    refusals = admit(new, numbers)
-    placed = [checkout for checkout, refusal in zip(new, refusals, strict=True) if refusal is None]
-    for checkout, refusal in zip(new, refusals, strict=True):
-        outcomes[checkout.once.digest] = refusal or Answer(CREATED, checkout.answer_body)
-    if len(placed) < len(new):
-        refused = [each.once.digest for each, why in zip(new, refusals, strict=True) if why is not None]
-        await connection.execute(sql.release_keys, refused)
+    refused = await read_addresses(connection, new)
+    sent = [each for each in new if each.once.digest not in refused]
+    for each, refusal in zip(sent, admit(sent, numbers), strict=True):
+        if refusal is not None:
+            refused[each.once.digest] = refusal
+    outcomes |= refused
+    if refused:
+        await connection.execute(sql.release_keys, list(refused))
+    placed = [each for each in sent if each.once.digest not in refused]
+    for each in placed:
+        outcomes[each.once.digest] = Answer(CREATED, each.answer_body)
     facts = _facts(new, numbers)
     if placed:
         changed = await _write(connection, placed, _sum_wants(placed), [])

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.addresses.errors import AddressBlocked
-from app.addresses.where import region_of
 from app.checkout.agree import agree, price_changed
+from app.checkout.deliver_to import required
 from app.checkout.draft import draft_checkout
-from app.checkout.errors import OutOfStock, RuleSpent
+from app.checkout.errors import AddressMoved, OutOfStock, RuleSpent
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
 from app.lib import metrics
@@ -81,6 +81,9 @@ async def _attempt(
     except RuleSpent as spent:
         services.prices.learn_uses(spent.taken)
         raise await price_changed(services, once.caller_id, body, channel) from None
+    except AddressMoved:  # by another process, since its region was remembered
+        services.regions.forget(once.caller_id, required(body.address_id))
+        return await _attempt(services, once, body, channel, gifts)
     except Unavailable:  # it never reached the ledger
         await give_back(services.gate, checkout)
         raise
@@ -92,11 +95,11 @@ async def _attempt(
 async def _draft(
     services: Services, once: Once, body: CheckoutRequest, channel: str | None, priced: Priced
 ) -> Checkout:
-    address = None
+    address_id = None
     if any([line.sku.item_type == "physical" for line in priced.lines]):
-        address = await services.placing.deliver_to.load(once.caller_id, body.address_id)
-        if priced.region not in (None, region_of(address)):  # it has moved since it was priced
-            services.regions.learn(once.caller_id, address)
+        address_id = required(body.address_id)
+        if priced.unserved:  # where the address was a moment ago
+            services.regions.forget(once.caller_id, address_id)
             priced = await agree(services, once.caller_id, body, channel)
         if priced.unserved:
             raise AddressBlocked("the shop does not send these there", sku_ids=priced.unserved)
@@ -105,7 +108,7 @@ async def _draft(
         once,
         body,
         priced,
-        address,
+        address_id,
         created_at=now,
         pay_deadline=now + timedelta(seconds=services.settings.pay_timeout_s),
         next_id=services.ids.next,

@@ -63,11 +63,16 @@ class OrderDraft(msgspec.Struct, gc=False, omit_defaults=True):
     payable_minor: int
     mode: str
     activity_id: str
-    address: AddressSnapshot | None
+    # the buyer's address that it goes to
+    address_id: int | None
     memo: str | None
     source: str | None
     quote_id: str | None
     created_at: datetime
+    # where that address must be, if the price depends on it
+    region: str | None = None
+    # the address, where it was read before the write
+    address: AddressSnapshot | None = None
     # of the order that is paid, not of a child
     pay_deadline: datetime | None = None
     event: OrderPlaced | None = None

@@ -207,12 +207,13 @@ def _order(draft: GroupDraft, pay_deadline: datetime) -> OrderDraft:
         draft.payable_minor,
         GROUP_MODE,
         f"campaign:{offer.campaign_id}",
-        draft.address,
+        None,
         None,
         None,
         None,
         draft.created_at,
-        pay_deadline,
+        address=draft.address,
+        pay_deadline=pay_deadline,
     )
 
 

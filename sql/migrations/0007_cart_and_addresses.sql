@@ -41,5 +41,14 @@ CREATE TABLE blocked_address (
     PRIMARY KEY (kind, value)
 );
 
+-- Where an order may be sent, as it is kept on the order; and where that is, for rules by region.
+CREATE VIEW destination AS
+SELECT address_id, buyer_id, coalesce(nullif(region, ''), country) AS region,
+    EXISTS (SELECT FROM blocked_address AS b WHERE (b.kind, b.value) IN
+        (('buyer', a.buyer_id), ('phone', a.phone_digits), ('region', a.region), ('region', a.country))) AS blocked,
+    jsonb_build_object('address_id', address_id::text, 'name', name, 'phone', phone, 'country', country,
+        'region', region, 'city', city, 'street', street, 'postcode', postcode) AS snapshot
+FROM address AS a;
+
 -- migrate:down
 -- Forward only: what a migration made is changed by a later one.

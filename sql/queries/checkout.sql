@@ -20,6 +20,8 @@ WHERE pool_id = ANY($1::bigint[]) ORDER BY pool_id FOR UPDATE;
 -- All rows of a batch at once, or none: keys, orders with what must be paid, lines, stock with its movements,
 -- events. $1 and $2 are JSON arrays of OrderDraft and LineDraft; $3 to $5 the pools, what is wanted of each and
 -- what is reserved of it; $6 to $9 the keys, none where they are held already. Returns the pools as they are now.
+-- An order without an address but with its id gets the buyer's as it is now, if something may be sent there and
+-- it is where the order was priced for. All of that is found out before a pool is locked.
 -- What becomes jsonb is read as json and cast: json_to_recordset takes twice as long for a jsonb column.
 -- The keys come before the pools, and these in order of their ids, as everywhere.
 WITH keys AS (
@@ -28,11 +30,23 @@ WITH keys AS (
     FROM unnest($6::bytea[], $7::text[], $8::bytea[], $9::bytea[]) AS k (digest, caller_id, request_hash, response)
     ORDER BY digest
     RETURNING digest
+), drafts AS MATERIALIZED (
+    SELECT *, coalesce(address::jsonb, (SELECT snapshot FROM destination AS d
+        WHERE d.address_id = o.address_id AND d.buyer_id = o.buyer_id AND d.region = coalesce(o.region, d.region)
+            AND NOT blocked)) AS destination
+    FROM json_to_recordset($1::json) AS o (order_id bigint, parent_id bigint, buyer_id text,
+        shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
+        coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
+        gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, mode text,
+        activity_id text, address_id bigint, region text, address json, memo text, source text, quote_id text,
+        created_at timestamptz, pay_deadline timestamptz, event json, points_used bigint, points_earned bigint,
+        priced_with json, fx_rates json)
 ), wanted AS (
     SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS w (pool_id, wanted, taken)
 ), locked AS MATERIALIZED (
     SELECT pool_id, on_hand - reserved AS free, closed FROM stock_pool
     WHERE pool_id = ANY($3::bigint[]) AND (SELECT count(*) FROM keys) >= 0
+        AND (SELECT must_fit(bool_and(address_id IS NULL OR destination IS NOT NULL)) FROM drafts)
     ORDER BY pool_id FOR UPDATE
 ), fitting AS MATERIALIZED (
     SELECT must_fit(count(*) = cardinality($3::bigint[]) AND bool_and(NOT closed AND free >= wanted)) AS fits
@@ -41,14 +55,6 @@ WITH keys AS (
     UPDATE stock_pool AS p SET reserved = reserved + taken, version = version + 1
     FROM wanted AS w, fitting WHERE p.pool_id = w.pool_id AND fits
     RETURNING p.pool_id, p.on_hand - p.reserved AS free, p.version
-), orders_in AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json) AS o (order_id bigint, parent_id bigint, buyer_id text,
-        shop_id text, currency text, goods_minor bigint, promotion_discount_minor bigint,
-        coupon_discount_minor bigint, points_discount_minor bigint, red_packet_minor bigint,
-        gift_card_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, mode text,
-        activity_id text, address json, memo text, source text, quote_id text, created_at timestamptz,
-        pay_deadline timestamptz, event json, points_used bigint, points_earned bigint,
-        priced_with json, fx_rates json)
 ), placed AS (
     INSERT INTO orders (order_id, parent_id, buyer_id, shop_id, status, currency, goods_minor,
         promotion_discount_minor, coupon_discount_minor, points_discount_minor, red_packet_minor,
@@ -58,13 +64,13 @@ WITH keys AS (
     SELECT order_id, parent_id, buyer_id, shop_id, 'NOT_PAID', currency, goods_minor,
         promotion_discount_minor, coalesce(coupon_discount_minor, 0), coalesce(points_discount_minor, 0),
         coalesce(red_packet_minor, 0), coalesce(gift_card_minor, 0), coalesce(freight_minor, 0),
-        coalesce(tax_minor, 0), payable_minor, mode, activity_id, address::jsonb, memo, source, quote_id,
+        coalesce(tax_minor, 0), payable_minor, mode, activity_id, destination, memo, source, quote_id,
         created_at, pay_deadline, coalesce(points_used, 0), coalesce(points_earned, 0),
         priced_with::jsonb, fx_rates::jsonb
-    FROM orders_in
+    FROM drafts
 ), due AS (
     INSERT INTO pay_order (order_id, currency, amount_minor)
-    SELECT order_id, currency, payable_minor FROM orders_in WHERE parent_id IS NULL
+    SELECT order_id, currency, payable_minor FROM drafts WHERE parent_id IS NULL
 ), lines AS (
     INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity,
         unit_price_minor, list_price_minor, goods_minor, promotion_discount_minor, coupon_discount_minor,
@@ -87,6 +93,6 @@ WITH keys AS (
     SELECT pool_id, 'reserve', 0, quantity, order_id FROM lines WHERE reserve_on = 'place'
 ), told AS (
     INSERT INTO outbox (topic, aggregate_id, aggregate_version, payload)
-    SELECT 'order.placed', order_id, 1, event::jsonb FROM orders_in WHERE event IS NOT NULL
+    SELECT 'order.placed', order_id, 1, event::jsonb FROM drafts WHERE event IS NOT NULL
 )
 SELECT pool_id, free, version FROM reserved;

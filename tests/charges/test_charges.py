@@ -122,6 +122,29 @@ async def test_an_address_that_moved_behind_this_processs_back_is_priced_anew(
     assert (await buyer.place({"1001": 1}, 4_500, address_id=address_id)).status_code == 201
 
 
+async def test_an_order_goes_where_the_address_is_now_if_that_costs_the_same(
+    buyer: Buyer, services: Services
+) -> None:
+    address_id = await buyer.address()
+    assert (await buyer.price({"1001": 1}, address_id=address_id))["payable_minor"] == 4_000
+    await services.pool.execute("UPDATE address SET region = 'CN-BJ'")
+    assert (await buyer.place({"1001": 1}, 4_000, address_id=address_id)).status_code == 201
+    assert (await services.pool.fetchval("SELECT address FROM orders"))["region"] == "CN-BJ"
+    assert await services.pool.fetchval("SELECT sum(reserved)::int FROM stock_pool") == 1
+
+
+async def test_an_address_that_moved_to_where_the_shop_sends_is_no_longer_refused(
+    buyer: Buyer, services: Services
+) -> None:
+    address_id = await buyer.address(region="CN-XZ")
+    assert (await buyer.price({"1001": 1}, address_id=address_id))["payable_minor"] == 3_000
+    await services.pool.execute("UPDATE address SET region = 'CN-SH'")
+    refused = await buyer.place({"1001": 1}, 3_000, address_id=address_id)
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_changed")
+    assert refused.json()["summary"]["payable_minor"] == 4_000
+    assert await buyer.orders() == 0
+
+
 async def test_an_address_that_the_buyer_changes_counts_at_once(buyer: Buyer) -> None:
     address_id = await buyer.address()
     assert (await buyer.price({"1001": 1}, address_id=address_id))["freight_minor"] == 1_000
