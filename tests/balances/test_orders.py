@@ -14,9 +14,10 @@ from app.checkout.draft import draft_checkout
 from app.checkout.errors import BalanceTooLow
 from app.checkout.ledger import place_batch
 from app.checkout.place import CALL
+from app.checkout.schemas import Checkout
 from app.http import create_app
 from app.lib.clock import OffsetClock
-from app.lib.idempotency import identify
+from app.lib.idempotency import Answer, identify
 from app.orders.close import close_due
 from app.points.expire import expire_points
 from app.pricing.cart import price_cart
@@ -230,6 +231,37 @@ async def test_orders_of_one_batch_see_what_the_ones_before_them_took(
     await assert_audit_clean(services)
 
 
+async def draft(services: Services, code: str) -> Checkout:
+    """One c for 3.00 of a card, ready for the ledger."""
+    body = CheckoutRequest("CNY", [CartLine("c", 1)], gift_card_codes=[code], payable_minor=0)
+    now = services.clock.now()
+    return draft_checkout(
+        identify(CALL, "42", "k", body),
+        body,
+        await price_cart(services, "42", body, None),
+        None,
+        created_at=now,
+        pay_deadline=now,
+        next_id=services.ids.next,
+    )
+
+
+async def test_a_free_order_whose_commit_was_told_to_nobody_is_sent_again_and_takes_nothing_twice(
+    op: Operator, shop: Shop, services: Services
+) -> None:
+    """The committer sends the very same checkout again when it does not hear of a commit."""
+    (card,) = await op.cards(1_000)
+    checkout = await draft(services, card["code"])
+    (first,) = (await place_batch(services.pool, [checkout])).outcomes
+    (again,) = (await place_batch(services.pool, [checkout])).outcomes
+    assert isinstance(first, Answer)
+    assert (first.status, again) == (201, first)
+    assert await shop.card(card["code"]) == 700
+    assert await services.pool.fetchval("SELECT array_agg(status) FROM orders") == ["PENDING_SHIPMENT"]
+    assert await services.pool.fetchval("SELECT count(*) FROM outbox WHERE topic = 'order.paid'") == 1
+    await assert_audit_clean(services)
+
+
 CHANGES = {
     "used up": "UPDATE balance SET amount = 299 WHERE account LIKE 'gift_card:%'",
     "ended": "UPDATE gift_card SET expires_at = now() - interval '1 minute'",
@@ -242,17 +274,7 @@ async def test_a_card_that_changed_since_it_was_priced_refuses_the_order_and_not
     op: Operator, shop: Shop, services: Services, change: str
 ) -> None:
     (card,) = await op.cards(300)
-    body = CheckoutRequest("CNY", [CartLine("c", 1)], gift_card_codes=[card["code"]], payable_minor=0)
-    now = services.clock.now()
-    checkout = draft_checkout(
-        identify(CALL, "42", "k", body),
-        body,
-        await price_cart(services, "42", body, None),
-        None,
-        created_at=now,
-        pay_deadline=now,
-        next_id=services.ids.next,
-    )
+    checkout = await draft(services, card["code"])
     await services.pool.execute(CHANGES[change])
     (refused,) = (await place_batch(services.pool, [checkout])).outcomes
     assert isinstance(refused, BalanceTooLow)
