@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from app.balances import claim
 from app.bootstrap import Services, open_services
 from app.checkout.draft import draft_checkout
 from app.checkout.errors import BalanceTooLow
@@ -18,6 +19,7 @@ from app.checkout.schemas import Checkout
 from app.http import create_app
 from app.lib.clock import OffsetClock
 from app.lib.idempotency import Answer, identify
+from app.lib.postgres import transaction
 from app.orders.close import close_due
 from app.points.expire import expire_points
 from app.pricing.cart import price_cart
@@ -260,6 +262,21 @@ async def test_a_free_order_whose_commit_was_told_to_nobody_is_sent_again_and_ta
     assert await services.pool.fetchval("SELECT array_agg(status) FROM orders") == ["PENDING_SHIPMENT"]
     assert await services.pool.fetchval("SELECT count(*) FROM outbox WHERE topic = 'order.paid'") == 1
     await assert_audit_clean(services)
+
+
+async def test_the_next_checkout_of_a_batch_sees_what_is_left(
+    op: Operator, shop: Shop, services: Services
+) -> None:
+    (card,) = await op.cards(700)
+    checkouts = [await draft(services, card["code"]) for _ in range(3)]
+    async with transaction(services.pool) as connection:
+        locked = await claim.lock(connection, checkouts)
+    refusals = []
+    for checkout in checkouts:
+        refusals.append(claim.refuse(checkout, locked))
+        if refusals[-1] is None:
+            claim.take(checkout, locked)
+    assert [refusal is None for refusal in refusals] == [True, True, False]
 
 
 CHANGES = {
