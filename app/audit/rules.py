@@ -57,6 +57,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "deductions_posted",
         "red_packets_spent_once",
         "red_packets_hold",
+        "waiting_balances",
     ),
     GROUPS: (
         "groups_and_slots",

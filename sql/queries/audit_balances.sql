@@ -94,3 +94,12 @@ LEFT JOIN (SELECT root_id, sum(amount) AS amount FROM order_deduction WHERE kind
 WHERE coalesce(b.amount, 0) <> CASE k.status WHEN 'available' THEN k.amount_minor
       WHEN 'locked' THEN k.amount_minor - coalesce(d.amount, 0) ELSE 0 END
 LIMIT 1000;
+
+-- name: waiting_balances
+-- Points and red packets whose time is over have left, unless an order holds them.
+SELECT 'lot ' || lot_id AS id, format('%s points left, ended at %s', remaining, expires_at) AS why
+FROM points_lot WHERE remaining > 0 AND expires_at < $1
+UNION ALL
+SELECT 'packet ' || packet_id, format('available, ended at %s', expires_at)
+FROM red_packet WHERE status = 'available' AND expires_at < $1
+LIMIT 1000;

@@ -28,6 +28,11 @@ BREAKS = {
         "UPDATE red_packet SET status = 'available', order_id = NULL WHERE status = 'used'",
         "{packet}",
     ),
+    "waiting_balances": (
+        "UPDATE red_packet SET status = 'available', order_id = NULL,"
+        " expires_at = now() - interval '1 minute'",
+        "packet {packet}",
+    ),
     "red_packets_hold": (
         "UPDATE balance SET amount = 5 WHERE account = 'red_packet:{packet}'",
         "{packet}",

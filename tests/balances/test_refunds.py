@@ -213,6 +213,7 @@ async def test_what_comes_back_after_its_end_can_be_spent_for_a_month(
     assert (await shop.points())["available"] == 0
     summary = await shop.price(("a", 1), gift_card_codes=[card["code"]])
     assert [each["code"] for each in summary["rejected"]] == ["expired"]
+    assert await expire_points(services, clock.now(), 10) == 1
     await assert_audit_clean(services, except_for=["waiting_outbox"])
 
 
