@@ -8,9 +8,12 @@ the installation file, so that `rushcart token --data-dir DIR` speaks to what ru
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from app.pricing.lanes import LANES, check_lanes
 
@@ -20,13 +23,20 @@ DEMO_EVENT_SECRET = "demo-event-secret-not-for-production"  # noqa: S105 - the d
 DEMO_PROVIDER_API_KEY = "demo-provider-key-not-for-production"
 INSTALLATION_FILE = "installation.json"
 
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+# Where none, or less than none, would stop the process or let nobody in.
+AtLeastOne = Annotated[int, Meta(ge=1)]
+# An empty one signs for everybody: `A,` in the environment is a slip, not a second secret.
+Secret = Annotated[str, Meta(min_length=1)]
+Algorithm = Literal["HS256", "EdDSA", "RS256", "ES256"]
+
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured, with the reason of each default beside it."""
 
     env: str = "demo"  # demo | production
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     data_dir: str = ".data"
     database_url: str = ""
     redis_url: str = ""
@@ -35,9 +45,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 
     # Who is it.
     jwt_secret: str = DEMO_JWT_SECRET
-    jwt_algorithms: tuple[str, ...] = ("HS256",)
+    jwt_algorithms: tuple[Algorithm, ...] = ("HS256",)
     jwt_jwks_url: str = ""
-    event_secrets: tuple[str, ...] = (DEMO_EVENT_SECRET,)  # several while rotating
+    event_secrets: tuple[Secret, ...] = (DEMO_EVENT_SECRET,)  # several while rotating
 
     # Providers.
     sandbox_url: str = "http://127.0.0.1:8001"
@@ -45,9 +55,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     sandbox_manual_capture: bool = False
 
     # Time.
-    pay_timeout_s: int = 900  # 15 minutes, what malls give a buyer to pay
-    pay_timeout_authorized_s: int = 86_400  # an authorization waits for its capture this long
-    quote_ttl_s: int = 300
+    pay_timeout_s: AtLeastOne = 900  # 15 minutes, what malls give a buyer to pay
+    pay_timeout_authorized_s: AtLeastOne = 86_400  # an authorization waits for its capture this long
+    quote_ttl_s: AtLeastOne = 300
     clock_offset_s: float = 0.0  # tests move time with it
 
     # The order in which promotions, coupons and all else lower a price (app/pricing/lanes.py).
@@ -56,24 +66,24 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     price_floor_bp: int = 0
 
     # The worker shows its metrics there; 0: nowhere.
-    worker_metrics_port: int = 0
+    worker_metrics_port: Port = 0
 
     # Connections. Two cores: more backends than this only queue in Postgres.
-    postgres_pool_max: int = 12
-    redis_pool_max: int = 64
-    statement_timeout_ms: int = 5_000  # a statement of ours that takes longer is ill
+    postgres_pool_max: AtLeastOne = 12
+    redis_pool_max: AtLeastOne = 64
+    statement_timeout_ms: AtLeastOne = 5_000  # a statement of ours that takes longer is ill
 
     # The committer (app/checkout/commit.py; docs/performance.md). Small enough that the process prepares the
     # next orders while Postgres writes these; larger ones save little, since a batch's fixed cost is a
     # millisecond and an order's share of Postgres' time 0.1.
-    batch_size_max: int = 64
-    lanes_max: int = 2
-    backlog_max: int = 4_096
+    batch_size_max: AtLeastOne = 64
+    lanes_max: AtLeastOne = 2
+    backlog_max: AtLeastOne = 4_096
 
     # Rate limit per buyer and process: a bucket of `burst` calls, refilled at `per_s`; a person taps
     # less than ten times a second, an app that retries in a loop is stopped.
-    rate_limit_per_s: float = 100.0
-    rate_limit_burst: int = 200
+    rate_limit_per_s: Annotated[float, Meta(gt=0)] = 100.0
+    rate_limit_burst: AtLeastOne = 200
 
     def base_url(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
@@ -109,17 +119,18 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 def _from_environment() -> dict[str, object]:
     found: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
-        name = field.name.upper()
-        raw = os.environ.get(name if name in ("DATABASE_URL", "REDIS_URL") else f"RUSHCART_{name}")
+        raw = os.environ.get(_variable(field.name))
         if raw:
-            found[field.name] = raw.split(",") if "tuple" in str(field.type) else raw
+            found[field.name] = (
+                [part.strip() for part in raw.split(",")] if "tuple" in str(field.type) else raw
+            )
     return found
 
 
 def load_settings(data_dir: str | Path | None = None, **overrides: object) -> Settings:
     """The settings of the installation in `data_dir`, under the environment, under `overrides`.
 
-    Raises SystemExit naming the setting that has a wrong type.
+    Raises SystemExit naming the setting that has a wrong type or is out of bounds.
     """
     from_environment = _from_environment()
     folder = Path(str(data_dir or from_environment.get("data_dir") or ".data"))
@@ -130,4 +141,14 @@ def load_settings(data_dir: str | Path | None = None, **overrides: object) -> Se
     try:
         return msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SystemExit(f"A setting is wrong: {error}") from None
+        raise SystemExit(f"A setting is wrong: {_named(str(error))}.") from None
+
+
+def _named(error: str) -> str:
+    """msgspec's words, with the variable instead of the field's path: `$.port` is RUSHCART_PORT."""
+    return re.sub(r"`\$\.(\w+)(\[\d+\])?`", lambda found: _variable(found[1]), error)
+
+
+def _variable(field: str) -> str:
+    name = field.upper()
+    return name if name in ("DATABASE_URL", "REDIS_URL") else f"RUSHCART_{name}"
