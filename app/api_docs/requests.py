@@ -107,7 +107,13 @@ STAFF: dict[str, dict[str, Any]] = {
         "category_ids": ["tea"],
         "included": True,
     },
+    "PUT /admin/fx_rates": {
+        "base": "CNY",
+        "rates": [{"currency": "USD", "rate": "0.1389", "valid_from": "2026-11-11T00:00:00Z"}],
+    },
+    "PUT /admin/buyers/{buyer_id}": {"tags": ["gold", "staff"]},
     "PUT /admin/promotions/{promotion_id}": PROMOTION,
+    "POST /admin/promotions/check": {"promotion_id": "spend-200", "document": PROMOTION},
     "PUT /admin/coupon_templates/{template_id}": COUPON_TEMPLATE,
     "POST /admin/coupon_templates/{template_id}/grants": {"user_ids": ["42", "43"]},
     "PUT /admin/points_rules": {

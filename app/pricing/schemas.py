@@ -27,7 +27,7 @@ COUPONS_MAX = 20
 GIFT_CARDS_MAX = 10
 
 
-class CartLine(Struct, forbid_unknown_fields=True, gc=False):
+class CartLine(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     sku_id: Id
     quantity: Quantity
     # of a bill alone: what was given at the counter, and the part of it that takes no part in discounts

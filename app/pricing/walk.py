@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.lib.money import split_pro_rata
 from app.pricing.audience import NotFor
-from app.pricing.documents import FreeFreight, Gift
+from app.pricing.documents import Gift
 from app.pricing.effects import EFFECTS, InScope
 from app.pricing.limits import Allowance
 from app.pricing.lines import Line
@@ -131,11 +131,8 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             continue
         if rule.stack_category is not None:
             categories.add(rule.stack_category)
-        if isinstance(outcome, Given):
-            walk.given.append(outcome)
-            continue
-        if isinstance(outcome, Freed):
-            walk.freed.append(outcome)
+        if not isinstance(outcome, Step):
+            _note_gift_or_freight(outcome, walk)
             continue
         walk.steps.append(outcome)
         for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
@@ -145,6 +142,13 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if rule.bars_coupons or rule.kind == "coupon":
             _note_lowered(outcome, walk)
     return walk
+
+
+def _note_gift_or_freight(outcome: Given | Freed, walk: Walk) -> None:
+    if isinstance(outcome, Given):
+        walk.given.append(outcome)
+    else:
+        walk.freed.append(outcome)
 
 
 def _kept_apart(rule: Rule, walk: Walk) -> frozenset[int]:
@@ -200,14 +204,13 @@ def _apply(
                 missing_minor if missing_minor > 0 else None,
                 missing_quantity if missing_quantity > 0 else None,
             )
-    if isinstance(rule.effect, FreeFreight):
-        return Freed(entry, indexes)
-    if isinstance(rule.effect, Gift):
-        return Given(entry, rule.effect)
+    lowers = EFFECTS.get(type(rule.effect))
+    if lowers is None:
+        return Given(entry, rule.effect) if isinstance(rule.effect, Gift) else Freed(entry, indexes)
     if aimed is not None:
         scope = InScope(lines, aimed, [left[index] for index in aimed], bought=indexes)
         indexes = aimed
-    amounts = EFFECTS[type(rule.effect)](rule, rule.effect, scope)
+    amounts = lowers(rule, rule.effect, scope)
     total_minor = sum(amounts)
     if rule.max_discount_minor is not None and total_minor > rule.max_discount_minor:
         total_minor = rule.max_discount_minor

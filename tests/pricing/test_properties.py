@@ -74,7 +74,7 @@ FIELDS = st.fixed_dictionaries(
         "scope": st.sampled_from(
             [
                 {},
-                {"sku_ids": ["a", "c"]},
+                {"sku_ids": ["a", "c", "e"]},
                 {"category_ids": ["tea"]},
                 {"shop_ids": ["8"]},
                 {"item_ids": ["item-e"]},
@@ -236,7 +236,7 @@ def test_a_rule_that_cannot_apply_changes_nothing(
     why: int,
 ) -> None:
     reasons: list[dict[str, Any]] = [
-        {"scope": {"sku_ids": ["not-in-the-cart"]}},
+        {"scope": {"category_ids": ["not-in-the-cart"]}},
         {"shop_id": "9"},
         {"ends_at": "2020-01-01T00:00:00Z"},
         {"condition": {"currencies": ["USD"]}},
