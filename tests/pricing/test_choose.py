@@ -47,13 +47,20 @@ EFFECTS = [
     {"kind": "addon_price", "sku_id": "b", "price_minor": 4500},
 ]
 
+
+def _taken(drawn: tuple[Any, ...]) -> bool:
+    """Of a bundle or an add-on only the scope of everything makes a rule that a cart can meet."""
+    effect, _, _, scope = drawn
+    return not scope or effect["kind"] not in ("bundle", "addon_price")
+
+
 TEMPLATES = st.lists(
     st.tuples(
         st.sampled_from(EFFECTS),
         st.sampled_from([None, "x", "y"]),
         st.sampled_from([None, 5000, 9000]),
         st.sampled_from([[], ["a"], ["b"]]),
-    ),
+    ).filter(_taken),
     max_size=5,
 )
 
@@ -118,7 +125,7 @@ GROUPED = st.lists(
         st.sampled_from(["g", "g", "h", None]),
         st.sampled_from(["item", "shop"]),
         st.sampled_from([[], ["a"], ["b"]]),
-    ),
+    ).filter(_taken),
     max_size=4,
 )
 
