@@ -54,6 +54,10 @@ def steps(*tiers: tuple[int, int], repeat: bool = False) -> Document:
             "tiers": [{"min_amount_minor": at, "amount_off_minor": less} for at, less in tiers]}  # fmt: skip
 
 
+def set_of(buy: int, get: int, percent_bp: int = 10_000) -> Document:
+    return {"kind": "buy_x_get_y", "buy_quantity": buy, "get_quantity": get, "get_percent_bp": percent_bp}
+
+
 FROM_200 = {"condition": {"min_amount_minor": 20_000}}
 
 EXAMPLES = [
@@ -70,6 +74,21 @@ EXAMPLES = [
             [rule(off(500, "unit"), limits={"max_quantity": 3})], {"a": 8_500}),
     Example("20 % off, but no more than 15", {"a": one(10_000)},
             [rule(percent(2_000), limits={"max_discount_minor": 1_500})], {"a": 8_500}),
+    Example("A fixed price (一口价), and never a higher one", {"a": one(10_000), "b": one(4_000)},
+            [rule({"kind": "fixed_price", "price_minor": 5_000})], {"a": 5_000, "b": 4_000}),
+    Example("Buy two, the third is free (买二送一), the cheapest first",
+            {"a": one(3_000, 2), "b": one(2_000)}, [rule(set_of(2, 1))], {"a": 6_000, "b": 0}),
+    Example("An incomplete set gives nothing", {"a": one(3_000, 2)}, [rule(set_of(2, 1))], {"a": 6_000},
+            rejected=["minimum_not_met"]),
+    Example("The second at half the price (第二件半价)", {"a": one(3_000, 3)}, [rule(set_of(1, 1, 5_000))],
+            {"a": 7_500}),
+    Example("A bundle (套餐): both for 100, split by what each costs", {"a": one(9_000), "b": one(3_000)},
+            [rule({"kind": "bundle", "sku_quantities": {"a": 1, "b": 1}, "price_minor": 10_000})],
+            {"a": 7_500, "b": 2_500}),
+    Example("An add-on (加价购): beside 100 of goods the mug costs 9.90",
+            {"a": one(10_000), "mug": one(4_000)},
+            [rule({"kind": "addon_price", "sku_id": "mug", "price_minor": 990},
+                  condition={"min_amount_minor": 10_000})], {"a": 10_000, "mug": 990}),
     # rounding
     Example("Ten off three equal lines: 3.34 + 3.33 + 3.33",
             {"a": one(1_000), "b": one(1_000), "c": one(1_000)}, [rule(off(1_000))],
@@ -194,4 +213,14 @@ WORDS: dict[str, Callable[[Document, Money], str]] = {
         + ("" if effect["per"] == "order" else f" each {effect['per']}")
     ),
     "tiers": _tiers,
+    "fixed_price": lambda effect, money: f"{money(effect['price_minor'])} each",
+    "buy_x_get_y": lambda effect, _: (
+        f"buy {effect['buy_quantity']}, {effect['get_quantity']} more at "
+        f"{_percent(effect['get_percent_bp'])} off"
+    ),
+    "bundle": lambda effect, money: (
+        " + ".join(f"{n} {sku}" for sku, n in effect["sku_quantities"].items())
+        + f" for {money(effect['price_minor'])}"
+    ),
+    "addon_price": lambda effect, money: f"{effect['sku_id']} for {money(effect['price_minor'])}",
 }
