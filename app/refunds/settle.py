@@ -82,9 +82,9 @@ async def settle(
     if outcome.reference != reference_of(refund_id, refund["attempt"]):
         # An earlier reference has failed; that it says so again is no news, anything else is for a person.
         return Settled.NOTHING if outcome.status == "failed" else Settled.REJECT
-    if refund["status"] not in sources(RefundStatus.SUCCEEDED):
-        repeated = refund["status"] == ("SUCCEEDED" if outcome.status == "succeeded" else "FAILED")
-        return Settled.NOTHING if repeated else Settled.REJECT
+    target = RefundStatus.SUCCEEDED if outcome.status == "succeeded" else RefundStatus.FAILED
+    if refund["status"] not in sources(target):
+        return Settled.NOTHING if refund["status"] == target else Settled.REJECT
     if outcome.status == "failed":
         await _fail(services, connection, refund, outcome)
     else:

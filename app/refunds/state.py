@@ -1,7 +1,8 @@
 """The machine of a refund.
 
 FAILED is what the channel said; a new reference is used only after that (`attempt` rises, back to
-REQUESTED). A time-out is not a failure: the same reference is sent again.
+REQUESTED). A time-out is not a failure: the same reference is sent again. A success that is told after the
+failure of the same reference counts: a new one would send the money twice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class RefundStatus(StrEnum):
 REFUND_TRANSITIONS: Mapping[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.REQUESTED: frozenset({RefundStatus.SENT, RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
     RefundStatus.SENT: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
-    RefundStatus.FAILED: frozenset({RefundStatus.REQUESTED}),
+    RefundStatus.FAILED: frozenset({RefundStatus.REQUESTED, RefundStatus.SUCCEEDED}),
     RefundStatus.SUCCEEDED: frozenset(),
 }
 

@@ -183,6 +183,21 @@ async def test_an_outcome_told_many_times_counts_once(desk: Desk) -> None:
     assert await send(desk.services) == 0
 
 
+async def test_a_success_told_after_a_failure_of_the_same_reference_counts_and_nothing_is_sent_again(
+    desk: Desk, clock: OffsetClock
+) -> None:
+    order, payment = await desk.paid_order()
+    refund_id = (await desk.refund(order.order_id)).json()["refund_id"]
+    for status in ("failed", "succeeded", "succeeded"):
+        told = await desk.tell(outcome(refund_id, status=status), event_type="refund_notified")
+        assert told.json()["status"] == "APPLIED"
+    assert await desk.refunds(order) == [("buyer", "SUCCEEDED", 20_000)]
+    assert await desk.due(order) == ("REFUNDED", 20_000, 0, 20_000)
+    clock.advance(timedelta(hours=1))
+    assert await send(desk.services) == 0
+    assert (await desk.at_provider(payment))["refunds"] == []
+
+
 async def test_an_outcome_that_does_not_fit_is_rejected(desk: Desk) -> None:
     order, _ = await desk.paid_order()
     refund_id = (await desk.refund(order.order_id)).json()["refund_id"]
