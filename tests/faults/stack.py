@@ -41,9 +41,12 @@ SETTLE_LIMIT_S = 30.0
 class Stack:
     """Servers, API processes and a worker, and this process's own view of ledger and gate."""
 
-    def __init__(self, servers: EmbeddedServers, apis: list[Child], port: int, services: Services) -> None:
+    def __init__(
+        self, servers: EmbeddedServers, apis: list[Child], worker: Child, port: int, services: Services
+    ) -> None:
         self.servers = servers
         self.apis = apis
+        self.worker = worker
         self.port = port
         self.services = services
 
@@ -63,9 +66,9 @@ class Stack:
         """Start again what a test has left dead."""
         self.servers.postgres.start()
         self.servers.valkey.start()
-        for api in self.apis:
-            if api.pid is None:
-                api.start()
+        for child in (self.worker, *self.apis):
+            if child.pid is None:
+                child.start()
         await self.wait_ready()
 
     async def wait_ready(self) -> None:
@@ -149,7 +152,7 @@ async def open_stack(folder: Path, *, api_processes: int = API_PROCESSES) -> Asy
             for child in (worker, *apis):
                 child.start()
             async with open_services(settings, name="judge", load_prices=False) as services:
-                stack = Stack(servers, apis, port, services)
+                stack = Stack(servers, apis, worker, port, services)
                 await stack.wait_ready()
                 yield stack
         finally:
