@@ -134,6 +134,27 @@ def reconcile(data_dir: DataDir = None) -> None:
     raise typer.Exit(code)
 
 
+@cli.command()
+def rehearse(
+    promotion: Annotated[Path, typer.Argument(help="The promotion as JSON, as the admin call takes it")],
+    days: Annotated[int, typer.Option(help="Orders of so many days", min=1, max=366)] = 7,
+    orders_max: Annotated[
+        int, typer.Option(help="At most so many orders, the newest", min=1, max=20_000)
+    ] = 1_000,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what a draft promotion would have done to the latest orders; changes nothing."""
+    import asyncio
+
+    from app.promotions.command import run_rehearse
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir)
+    with _needing(settings, "Nothing was rehearsed, the database does not answer"):
+        code = asyncio.run(run_rehearse(settings, promotion, days=days, orders_max=orders_max))
+    raise typer.Exit(code)
+
+
 @cli.command(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )
