@@ -11,14 +11,21 @@ from typing import Any
 
 import jwt
 import msgspec
+import structlog
 
 from app.lib.clock import Clock
-from app.lib.errors import Forbidden, TooManyRequests, Unauthorized
+from app.lib.errors import Forbidden, TooManyRequests, Unauthorized, Unavailable
 from app.settings import Settings
+
+log = structlog.get_logger()
 
 ROLES = frozenset({"buyer", "merchant", "op", "service"})
 # Verified tokens kept per process: about 500 bytes each, so 25 MB when full; then they are all forgotten.
 TOKENS_MAX = 50_000
+# Fetching keys holds up the whole process: it is given up soon, and after a failure left alone for a while.
+# Nobody whose token is known already waits for an issuer that is away.
+JWKS_TIMEOUT_S = 2
+JWKS_REST_S = 10
 # Callers whose rate is watched per process; when full, all are forgotten and start with a full bucket.
 BUCKETS_MAX = 100_000
 # Of buyers and shops, as in bodies (app/lib/bounds.py).
@@ -50,12 +57,15 @@ class Authenticator:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._secret = settings.jwt_secret
         self._algorithms = list(settings.jwt_algorithms)
-        self._jwks = jwt.PyJWKClient(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        url = settings.jwt_jwks_url
+        self._jwks = jwt.PyJWKClient(url, timeout=JWKS_TIMEOUT_S) if url else None
+        self._jwks_rests_until = 0.0
         self._clock = clock
         self._verified: dict[str, tuple[Caller, float]] = {}
 
     def caller(self, header: str | None) -> Caller:
-        """Raises Unauthorized when the header is missing, malformed, forged or expired."""
+        """Raises Unauthorized when the header is missing, malformed, forged or expired, Unavailable when the
+        issuer's keys cannot be had."""
         if header is None:
             raise Unauthorized("send Authorization: Bearer <token>")
         known = self._verified.get(header)
@@ -68,7 +78,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("send Authorization: Bearer <token>")
         try:
-            key = self._jwks.get_signing_key_from_jwt(token).key if self._jwks else self._secret
+            key = self._key_from_issuer(self._jwks, token) if self._jwks else self._secret
             claims = jwt.decode(
                 token,
                 key,
@@ -87,6 +97,16 @@ class Authenticator:
             self._verified.clear()
         self._verified[header] = (caller, _seconds(claims["exp"]))
         return caller
+
+    def _key_from_issuer(self, jwks: jwt.PyJWKClient, token: str) -> Any:
+        if time.monotonic() < self._jwks_rests_until:
+            raise Unavailable("the issuer of tokens does not answer")
+        try:
+            return jwks.get_signing_key_from_jwt(token).key
+        except jwt.PyJWKClientConnectionError as error:
+            log.error("jwks_not_fetched", error=str(error))
+            self._jwks_rests_until = time.monotonic() + JWKS_REST_S
+            raise Unavailable("the issuer of tokens does not answer") from None
 
 
 def _is_id(claim: object) -> bool:
