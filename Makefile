@@ -27,7 +27,7 @@ run: install ## Start everything on this machine: Postgres, Valkey, API, worker,
 	@exec $(BIN)/rushcart run
 
 test: install ## Run all tests on real Postgres and Valkey
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: install ## Lint, types, tidy rules
 	$(BIN)/ruff check .

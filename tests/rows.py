@@ -5,7 +5,10 @@ import asyncpg
 
 async def put_shop(pool: asyncpg.Pool, shop_id: str = "7", currency: str = "CNY") -> None:
     await pool.execute(
-        "INSERT INTO shop (shop_id, name, currency, version) VALUES ($1, $1, $2, 1) ON CONFLICT DO NOTHING",
+        "WITH next AS (UPDATE snapshot_version SET version = version + 1 WHERE name = 'catalog' "
+        "RETURNING version) "
+        "INSERT INTO shop (shop_id, name, currency, version) SELECT $1, $1, $2, version FROM next "
+        "ON CONFLICT DO NOTHING",
         shop_id,
         currency,
     )
