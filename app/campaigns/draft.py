@@ -6,6 +6,8 @@ changed.
 
 from __future__ import annotations
 
+import asyncpg
+
 from app.bootstrap import Services
 from app.campaigns.errors import PricesFrozen, SkuOfOtherItem, WindowOver
 from app.campaigns.locked import Locked, lock_campaign, record, sql
@@ -69,8 +71,8 @@ def _check_frozen(locked: Locked, wanted: CampaignDocument) -> None:
         raise PricesFrozen(sku_ids=frozen)
 
 
-def _prices(item: object) -> tuple[str, int, int]:
-    return item["currency"], item["sale_price_minor"], item["settlement_price_minor"]  # type: ignore[index]
+def _prices(item: asyncpg.Record) -> tuple[str, int, int]:
+    return item["currency"], item["sale_price_minor"], item["settlement_price_minor"]
 
 
 def _any_passed(locked: Locked) -> bool:

@@ -63,6 +63,8 @@ async def lapse(connection: Connection, order_ids: Sequence[int]) -> list[int]:
     members' orders: the caller returns their stock with that of the canceled ones, then calls `let_go`.
     """
     canceled = await connection.fetch(sql.cancel_group_orders, order_ids)
+    if not canceled:  # nearly always: orders of no group
+        return []
     groups = await lock_groups(connection, sorted({row["group_id"] for row in canceled if row["group_id"]}))
     unlocked = [group_id for group_id, group in groups.items() if group.stock_locked]
     if unlocked:

@@ -61,8 +61,14 @@ async def settle_due(services: Services, now: datetime, limit: int) -> int:
     """Groups that are full, over, or of a withdrawn campaign; returns how many were settled."""
     due = await services.pool.fetch(sql.due_groups, now - GRACE, limit)
     settled = 0
+    failed: list[Exception] = []
     for row in due:
-        settled += await settle(services, row["group_id"], now)
+        try:
+            settled += await settle(services, row["group_id"], now)
+        except Exception as error:  # one group's trouble holds no other up; the sweep counts and tells it
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return settled
 
 
@@ -158,7 +164,6 @@ async def _fail(case: Case, reason: str) -> None:
     case.aftermath.pools += await return_stock(case.connection, paid_ids)
     await let_go(case.connection, paid_ids)
     await _refund(case, paid_ids, reason)
-    await case.connection.execute(sql.leave_strays, paid_ids)
     payload = {
         "group_id": str(case.group_id),
         "reason": reason,
@@ -188,6 +193,7 @@ async def _refund(case: Case, order_ids: Sequence[int], reason: str) -> None:
     case.aftermath.refund_ids += await refund_members(
         case.services, case.connection, order_ids, case.now, reason
     )
+    await case.connection.execute(sql.leave_strays, list(order_ids))
 
 
 async def refund_members(

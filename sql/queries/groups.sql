@@ -158,7 +158,7 @@ SELECT refund_id, order_id, line_id, quantity, amount_minor FROM member
 RETURNING refund_id;
 
 -- name: leave_strays!
--- Members of a group that failed whose money is authorized only: it goes back once it has been taken.
+-- Of members who are to be refunded those whose money is authorized only: it goes back once it has been taken.
 UPDATE group_order SET stray = true, slot = NULL WHERE order_id = ANY($1::bigint[]) AND status = 'PAID';
 
 -- name: refunded_group_orders!
