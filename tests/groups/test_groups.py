@@ -289,3 +289,18 @@ async def test_a_buyer_sees_the_own_group_orders_only(shop: Shop) -> None:
     assert [(each["order_id"], each["status"]) for each in rest["items"]] == [(first, "PAID")]
     await shop.call(shop.login("bo"), "GET", f"/groupbuy/orders/{first}", status=404)
     await shop.call({}, "GET", "/groupbuy/groups/1", status=404)
+
+
+async def test_a_loser_whose_money_is_only_authorized_gets_it_back_once_it_is_taken(shop: Shop) -> None:
+    await shop.open(stock=2, stock_policy="on_success")
+    group_id = await shop.paid("ann")
+    await shop.paid("bo", group_id)
+    loser = await shop.paid("cy", group_id)
+    due = "UPDATE pay_order SET status = $2, captured_minor = $3 WHERE order_id = $1"
+    await shop.services.pool.execute(due, int(loser), "AUTHORIZED", 0)
+    assert await settle(shop) == 1
+    assert await shop.states(loser) == [("PAID", "PENDING_GROUP")]
+    assert await settle_strays(shop.services, shop.clock.now(), 10) == 0
+    await shop.services.pool.execute(due, int(loser), "PAID", PRICE_MINOR)
+    assert await settle_strays(shop.services, shop.clock.now(), 10) == 1
+    assert await shop.states(loser) == [("REFUNDING", "PENDING_GROUP")]
