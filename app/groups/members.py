@@ -31,9 +31,13 @@ async def confirm(connection: Connection, order_ids: Sequence[int], now: datetim
     started = [row for row in orders if row["group_id"] is None and _may_start(row, now)]
     placed = {row["order_id"] for row in (*joined, *started)}
     strays = [row["order_id"] for row in orders if row["order_id"] not in placed]
-    events = [_joined(row) for row in joined]
+    events: list[outbox.Event] = []
     if joined:
-        await connection.execute(sql.confirm_members, [row["order_id"] for row in joined], now)
+        counted = await connection.fetch(sql.confirm_members, [row["order_id"] for row in joined], now)
+        versions = {row["group_id"]: row["version"] for row in counted}
+        for row in reversed(joined):  # the last one's is the group's own
+            events.insert(0, _joined(row, versions[row["group_id"]]))
+            versions[row["group_id"]] -= 1
     if started:
         ends = [min(now + timedelta(seconds=row["group_open_s"]), row["ends_at"]) for row in started]
         codes = [secrets.token_urlsafe(SHARE_CODE_BYTES) for _ in started]
@@ -95,11 +99,11 @@ def _started(order: asyncpg.Record, code: str, ends_at: datetime) -> outbox.Even
     return outbox.Event("group.started", order["order_id"], 1, payload)
 
 
-def _joined(order: asyncpg.Record) -> outbox.Event:
+def _joined(order: asyncpg.Record, version: int) -> outbox.Event:
     payload = {
         "group_id": str(order["group_id"]),
         "order_id": str(order["order_id"]),
         "buyer_id": order["buyer_id"],
         "slot": order["slot"],
     }
-    return outbox.Event("group.joined", order["group_id"], 1, payload)
+    return outbox.Event("group.joined", order["group_id"], version, payload)

@@ -75,14 +75,15 @@ WITH started AS (
 UPDATE group_order AS g SET group_id = started.group_id, slot = 1, status = 'PAID', paid_at = $5
 FROM started WHERE g.order_id = started.group_id;
 
--- name: confirm_members!
--- Members who have paid in time, and their groups' counts.
+-- name: confirm_members<!
+-- Members who have paid in time, and their groups' counts; a version each.
 WITH paid AS (
     UPDATE group_order SET status = 'PAID', paid_at = $2 WHERE order_id = ANY($1::bigint[]) AND status = 'UNPAID'
     RETURNING group_id
 )
-UPDATE buy_group AS b SET members_paid = members_paid + n, version = version + 1
-FROM (SELECT group_id, count(*) AS n FROM paid GROUP BY group_id) AS p WHERE b.group_id = p.group_id;
+UPDATE buy_group AS b SET members_paid = members_paid + n, version = version + n
+FROM (SELECT group_id, count(*)::integer AS n FROM paid GROUP BY group_id) AS p WHERE b.group_id = p.group_id
+RETURNING b.group_id, b.version;
 
 -- name: mark_strays!
 -- Paid, but there is no group any more that they belong to.

@@ -37,6 +37,15 @@ async def test_three_friends_fill_a_group_and_each_has_the_order(shop: Shop) -> 
     assert (group["status"], group["members"], group["members_paid"]) == ("SUCCEEDED", 3, 3)
     assert await shop.states(group_id, bo, cy["order_id"]) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 3
     assert await shop.pool() == (0, 0)
+    told = await shop.services.pool.fetch(
+        "SELECT topic, aggregate_version FROM outbox WHERE topic LIKE 'group.%' ORDER BY aggregate_version"
+    )
+    assert [tuple(row) for row in told] == [
+        ("group.started", 1),
+        ("group.joined", 2),
+        ("group.joined", 3),
+        ("group.succeeded", 4),
+    ]
     mine = await shop.call(shop.login("bo"), "GET", f"/groupbuy/orders/{bo}")
     assert (mine["status"], mine["trade_order_id"], mine["group_status"]) == ("SUCCEEDED", bo, "SUCCEEDED")
     assert await settle(shop) == 0
