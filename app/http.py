@@ -37,6 +37,7 @@ from app.lib.clock import Clock
 from app.lib.errors import AppError, InvalidRequest, NotFound, TooLarge, Unavailable
 from app.lib.garbage import collect_rarely
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute, problem_body, problem_headers
+from app.lib.huge_pages import use_huge_pages
 from app.lib.postgres import TRANSIENT_ERRORS
 from app.lib.strict_request import StrictRequest
 from app.orders import routes as orders
@@ -92,6 +93,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Front:
         async with open_services(settings, name="api", clock=clock) as services:
             front.bind(services)
             collect_rarely()
+            use_huge_pages()
             yield
 
     front = Front(create_framework(lifespan), HOT_ROUTES)

@@ -7,11 +7,14 @@ that was just sold out is remembered for a moment in the process, so that a rush
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from app.catalog.snapshot import Sku
 from app.checkout.errors import OutOfStock, PurchaseLimitExceeded
 from app.checkout.schemas import Checkout
-from app.pricing.priced import PricedLine
+from app.flash_sales.snapshot import FlashItem
+from app.pricing.book import PriceBook
+from app.pricing.schemas import CartRequest
 from app.stock.gate import Gate
 from app.stock.scripts import GateReply, Verdict
 
@@ -37,20 +40,28 @@ class SoldOut:
         """More has come in."""
         self._refused.pop(pool_id, None)
 
-    def check(self, lines: Sequence[PricedLine]) -> None:
-        """Raises OutOfStock for what was gone a moment ago."""
-        refused = self._refused
+    def check(self, cart: CartRequest, book: PriceBook) -> None:
+        """Raises OutOfStock for what was gone a moment ago: no need to price it."""
+        if not self._refused:
+            return
+        sold: Mapping[str, Sku | FlashItem] = book.skus
+        if cart.activity_id is not None:
+            sale = book.flash_sales.get(cart.activity_id)
+            sold = {} if sale is None else sale.items
+        quantities: dict[str, int] = {}
+        for line in cart.lines:
+            quantities[line.sku_id] = quantities.get(line.sku_id, 0) + line.quantity
         short = [
-            line.sku.sku_id
-            for line in lines
-            if line.pool_id in refused and self._is_known(line.pool_id, line.summary.quantity)
+            sku_id
+            for sku_id, quantity in quantities.items()
+            if sku_id in sold and self._is_gone(sold[sku_id].pool_id, quantity)
         ]
         if short:
             raise OutOfStock(sku_ids=short)
 
-    def _is_known(self, pool_id: int, quantity: int) -> bool:
-        least, until = self._refused[pool_id]
-        return quantity >= least and time.monotonic() < until
+    def _is_gone(self, pool_id: int, quantity: int) -> bool:
+        refused = self._refused.get(pool_id)
+        return refused is not None and quantity >= refused[0] and time.monotonic() < refused[1]
 
 
 async def pass_gate(gate: Gate, sold_out: SoldOut, checkout: Checkout) -> None:

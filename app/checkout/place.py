@@ -63,9 +63,9 @@ async def _attempt(
     """`gifts` takes the pools of the gifts that are among the lines, by SKU."""
     placing = services.placing
     try:
+        placing.sold_out.check(body, services.prices.book)
         priced = await agree(services, once.caller_id, body, channel)
         gifts |= {line.sku.sku_id: line.pool_id for line in priced.lines if line.gift}
-        placing.sold_out.check(priced.lines)
         checkout = await _draft(services, once, body, channel, priced)
         await pass_gate(services.gate, placing.sold_out, checkout)
     except Unavailable:

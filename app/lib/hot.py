@@ -40,6 +40,8 @@ ANONYMOUS_SHARE = 20
 
 # By name in lower case; of a header that came twice the last.
 Headers = dict[bytes, bytes]
+# Address and port, where the server knows them.
+Client = tuple[str, int] | None
 Body = TypeVar("Body", bound=msgspec.Struct)
 _problem_encoder = msgspec.json.Encoder()
 _request_ids = itertools.count()
@@ -80,11 +82,14 @@ class HotRoute(Generic[Body]):
         self.problems = problems
         self._decode = msgspec.json.Decoder(body).decode
 
-    async def run(self, services: Services, scope: Scope, headers: Headers, receive: Receive) -> Answer:
-        caller = self._who(services, headers.get(b"authorization"), scope)
+    async def run(self, services: Services, headers: Headers, client: Client, raw: bytes) -> Answer:
+        """Raises what the verb raises, TooLarge beyond 64 KiB, and why it is not called at all."""
+        caller = self._who(services, headers.get(b"authorization"), client)
+        if len(raw) > BODY_BYTES_MAX:
+            raise TooLarge(f"at most {BODY_BYTES_MAX} bytes")
         key = headers.get(b"idempotency-key")
         channel = headers.get(b"x-channel")
-        body = self.decode(await read_body(receive))
+        body = self.decode(raw)
         return await self.verb(
             services,
             HotRequest(
@@ -95,9 +100,8 @@ class HotRoute(Generic[Body]):
             ),
         )
 
-    def _who(self, services: Services, authorization: bytes | None, scope: Scope) -> Caller | None:
+    def _who(self, services: Services, authorization: bytes | None, client: Client) -> Caller | None:
         if authorization is None and self.roles is None:
-            client = scope["client"]
             services.anonymous_limiter.take(client[0] if client else "?")
             return None
         header = None if authorization is None else authorization.decode("latin-1")
@@ -149,16 +153,13 @@ def decode(decoder: Callable[[bytes], Body], raw: bytes) -> Body:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge beyond 64 KiB."""
-    message = await receive()
-    body: bytes = message.get("body", b"")  # type: ignore[assignment]
-    while message.get("more_body"):
-        if len(body) > BODY_BYTES_MAX:
-            break
-        message = await receive()
-        body += message.get("body", b"")  # type: ignore[operator]
-    if len(body) > BODY_BYTES_MAX:
-        raise TooLarge(f"at most {BODY_BYTES_MAX} bytes")
+    """The whole body; of one beyond 64 KiB so much that this can be seen."""
+    body = b""
+    more = True
+    while more and len(body) <= BODY_BYTES_MAX:
+        message: Any = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     return body
 
 
@@ -178,7 +179,7 @@ class Front:
 
     def __init__(self, framework: Litestar, hot_routes: list[HotRoute[Any]]) -> None:
         self.framework = framework
-        self._hot = {route.path: route for route in hot_routes}
+        self._hot = {route.path.encode(): route for route in hot_routes}
         self._observers: dict[tuple[str, int], Any] = {}
         self.services: Services | None = None
 
@@ -186,25 +187,32 @@ class Front:
         """Hand the open services to both ways in."""
         self.services = self.framework.state.services = services
 
+    def hot_route(self, path: bytes) -> HotRoute[Any] | None:
+        return self._hot.get(path)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self.framework(scope, receive, send)
             return
-        started = time.perf_counter()
-        route = self._hot.get(scope["path"])
-        if route is not None and scope["method"] == "POST" and self.services is not None:
-            status = await self._answer_hot(route, self.services, scope, receive, send)
-            self._observe(route.path, status, started)
-        else:
-            await self._pass_on(scope, receive, send, started)
+        route = self._hot.get(scope["path"].encode())
+        if route is None or scope["method"] != "POST" or self.services is None:
+            await self._pass_on(scope, receive, send, time.perf_counter())
+            return
+        status, headers, body = await self.answer(
+            route, dict(scope["headers"]), scope["client"], await read_body(receive)
+        )
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _answer_hot(
-        self, route: HotRoute[Any], services: Services, scope: Scope, receive: Receive, send: Send
-    ) -> int:
-        received: Headers = dict(scope["headers"])
+    async def answer(
+        self, route: HotRoute[Any], received: Headers, client: Client, raw: bytes
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body for a hot call, whatever happens; `raw` is its body."""
+        assert self.services is not None
+        started = time.perf_counter()
         name = request_id(received)
         try:
-            answer = await route.run(services, scope, received, receive)
+            answer = await route.run(self.services, received, client, raw)
             status, body = answer.status, answer.body
             headers = [(b"content-type", b"application/json")]
             if answer.replayed:
@@ -221,9 +229,8 @@ class Front:
             status, body, headers = hidden.status, problem_body(hidden), problem_headers(hidden)
         headers.append((b"content-length", str(len(body)).encode()))
         headers.append((b"x-request-id", name))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        return status
+        self._observe(route.path, status, started)
+        return status, headers, body
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         status = 500

@@ -9,20 +9,18 @@ import socket
 
 import uvicorn
 from litestar.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http import create_app
+from app.lib.hot import Front
 from app.lib.log import configure
 from app.runtime.installation import LISTEN_BACKLOG, PortInUseError, listen
+from app.runtime.protocol import BoundedHead, HotLane
 from app.settings import Settings
 
 # Longer than the slowest answer (a commit of unknown outcome), shorter than the wait before a SIGKILL.
 DRAIN_S = 20
 # Load balancers keep idle connections for 60 s; closing first makes them fail a request now and then.
 KEEP_ALIVE_S = 75
-# A token and a few headers are 2 KB. A body that comes in the same piece is counted with them, and one that
-# is too large (64 KiB) must still get its 413.
-HEAD_BYTES_MAX = 256 * 1024
 
 
 def serve(settings: Settings, *, descriptor: int | None) -> None:
@@ -35,36 +33,13 @@ def serve(settings: Settings, *, descriptor: int | None) -> None:
         raise SystemExit("The API did not start: see the log above.")
 
 
-class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the head of a request: the parser itself would keep any size."""
-
-    head_bytes = 0
-    in_head = True
-
-    def data_received(self, data: bytes) -> None:
-        if self.in_head:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The head of this request is too large.")
-                return
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self.in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self.in_head, self.head_bytes = True, 0
-        super().on_message_complete()
-
-
 def build_server(app: ASGIApp) -> uvicorn.Server:
     """The server as the API has it; the bench measures its echoes on the same."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             loop="uvloop",
-            http=BoundedHead,
+            http=HotLane if isinstance(app, Front) else BoundedHead,
             ws="none",
             lifespan="on",
             access_log=False,  # the metrics count; a line a request would cost more than pricing it

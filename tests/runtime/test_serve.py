@@ -4,7 +4,8 @@ import asyncio
 import socket
 from typing import Any
 
-from app.runtime.serve import HEAD_BYTES_MAX, build_server
+from app.runtime.protocol import HEAD_BYTES_MAX
+from app.runtime.serve import build_server
 
 
 async def answer_ok(scope: Any, receive: Any, send: Any) -> None:

@@ -1,0 +1,162 @@
+"""The shorter way in for hot calls: whatever way a call comes in, it gets the same answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from app.bootstrap import Services
+from app.lib.hot import BODY_BYTES_MAX, Front
+from app.runtime.serve import build_server
+from tests.rows import put_sku
+
+PATH = "/shopping/cal_price/v4_4"
+
+
+@pytest.fixture
+async def port(front: Front) -> AsyncIterator[int]:
+    """The application behind the server, without a second start of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = build_server(front)
+        server.config.lifespan = "off"
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+async def sku_id(services: Services) -> str:
+    sku_id = uuid4().hex[:8]
+    await put_sku(services.pool, sku_id, shop_id=f"shop-{sku_id}", price_minor=700, on_hand=5)
+    await services.prices.refresh()
+    return sku_id
+
+
+def body_of(sku_id: str, quantity: int = 1) -> bytes:
+    return json.dumps({"currency": "CNY", "lines": [{"sku_id": sku_id, "quantity": quantity}]}).encode()
+
+
+def request(body: bytes, *headers: str, path: str = PATH, version: str = "1.1") -> bytes:
+    head = [f"POST {path} HTTP/{version}", "host: x", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+class Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in head[1:] if line)
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(head[0].split()[1]), headers, body
+
+
+@pytest.fixture
+async def connection(port: int) -> AsyncIterator[Connection]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    yield Connection(reader, writer)
+    writer.transport.abort()
+
+
+def payable(answer: tuple[int, dict[str, str], bytes]) -> int:
+    status, _, body = answer
+    assert status == 200, body
+    value: int = json.loads(body)["payable_minor"]
+    return value
+
+
+async def test_one_connection_takes_call_after_call(connection: Connection, sku_id: str) -> None:
+    for quantity in (1, 2, 3):
+        connection.writer.write(request(body_of(sku_id, quantity), f"x-request-id: call-{quantity}"))
+        status, headers, body = await connection.answer()
+        assert (status, json.loads(body)["payable_minor"]) == (200, 700 * quantity)
+        assert headers["x-request-id"] == f"call-{quantity}"
+        assert headers["content-type"] == "application/json"
+        assert "date" in headers
+
+
+async def test_a_call_may_come_in_pieces(connection: Connection, sku_id: str) -> None:
+    whole = request(body_of(sku_id, 2))
+    for start in range(0, len(whole), 7):
+        connection.writer.write(whole[start : start + 7])
+        await asyncio.sleep(0)  # a turn for the server, which reads what is there
+    assert payable(await connection.answer()) == 1_400
+
+
+async def test_calls_sent_without_waiting_are_answered_in_their_order(
+    connection: Connection, sku_id: str
+) -> None:
+    hot = [request(body_of(sku_id, quantity)) for quantity in (1, 2, 3)]
+    cold = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    connection.writer.write(hot[0] + hot[1] + cold + hot[2])
+    assert payable(await connection.answer()) == 700
+    assert payable(await connection.answer()) == 1_400
+    assert (await connection.answer())[0] == 200
+    assert payable(await connection.answer()) == 2_100
+
+
+@pytest.mark.parametrize(
+    ("head", "version"),
+    [(["expect: 100-continue"], "1.1"), (["connection: close"], "1.1"), ([], "1.0")],
+    ids=["expect", "close", "http 1.0"],
+)
+async def test_what_is_unusual_takes_the_longer_way(
+    connection: Connection, sku_id: str, head: list[str], version: str
+) -> None:
+    connection.writer.write(request(body_of(sku_id), *head, version=version))
+    if head == ["expect: 100-continue"]:
+        assert await connection.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert payable(await connection.answer()) == 700
+        return
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert await connection.reader.read() == b""
+
+
+async def test_a_query_changes_nothing(connection: Connection, sku_id: str) -> None:
+    connection.writer.write(request(body_of(sku_id), path=f"{PATH}?a=b"))
+    assert payable(await connection.answer()) == 700
+
+
+async def test_a_chunked_body_is_a_body(connection: Connection, sku_id: str) -> None:
+    body = body_of(sku_id, 2)
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    pieces = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:10], body[10:]))
+    connection.writer.write(head + pieces + b"0\r\n\r\n")
+    assert payable(await connection.answer()) == 1_400
+
+
+async def test_a_body_that_is_too_large_is_refused_before_its_end(connection: Connection) -> None:
+    whole = request(b" " * (4 * BODY_BYTES_MAX))
+    connection.writer.write(whole[: 2 * BODY_BYTES_MAX])
+    status, headers, body = await connection.answer()
+    assert (status, json.loads(body)["code"]) == (413, "body_too_large")
+    assert headers["content-type"] == "application/problem+json"
+
+
+async def test_after_a_body_that_was_too_large_the_connection_goes_on(
+    connection: Connection, sku_id: str
+) -> None:
+    connection.writer.write(request(b" " * (2 * BODY_BYTES_MAX)) + request(body_of(sku_id)))
+    assert (await connection.answer())[0] == 413
+    assert payable(await connection.answer()) == 700
+
+
+async def test_a_caller_who_hangs_up_disturbs_nobody(port: int, connection: Connection, sku_id: str) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(body_of(sku_id)))
+    writer.transport.abort()
+    connection.writer.write(request(body_of(sku_id)))
+    assert payable(await connection.answer()) == 700
+
+
+async def test_another_method_is_refused(connection: Connection) -> None:
+    connection.writer.write(f"GET {PATH} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    assert (await connection.answer())[0] == 405
