@@ -28,13 +28,14 @@ SOLD_OUT_MAX = 10_000
 class SoldOut:
     """Which quantity of a pool was refused a moment ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, for_s: float = SOLD_OUT_FOR_S) -> None:
+        self._for_s = for_s
         self._refused: dict[int, tuple[int, float]] = {}
 
     def remember(self, pool_id: int, quantity: int) -> None:
         if len(self._refused) >= SOLD_OUT_MAX:
             self._refused.clear()
-        self._refused[pool_id] = (quantity, time.monotonic() + SOLD_OUT_FOR_S)
+        self._refused[pool_id] = (quantity, time.monotonic() + self._for_s)
 
     def forget(self, pool_id: int) -> None:
         """More has come in."""

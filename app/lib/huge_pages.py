@@ -26,12 +26,12 @@ def use_huge_pages() -> None:
     if sys.platform != "linux":
         return
     madvise = ctypes.CDLL(None).madvise
-    for start, length in _whole_pages(Path("/proc/self/maps").read_text()):
+    for start, length in whole_pages(Path("/proc/self/maps").read_text()):
         for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
             madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), advice)
 
 
-def _whole_pages(maps: str) -> Iterator[tuple[int, int]]:
+def whole_pages(maps: str) -> Iterator[tuple[int, int]]:
     """Start and length of what could be huge pages, in a process's `maps`."""
     for line in maps.splitlines():
         if found := _HEAP.match(line):

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.bootstrap import Services
+from app.checkout.pass_gate import SoldOut
 from tests.conftest import Login
 from tests.rows import put_flash_sale, put_sku
 
@@ -366,3 +367,20 @@ async def test_orders_with_and_without_limits_in_one_batch_are_all_placed_once(
     again = await place(plain, buyer_id="3", key="normal")
     assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
     assert (await written(services))["orders"] == 12
+
+
+async def test_what_was_sold_out_a_moment_ago_is_refused_before_it_is_priced(
+    place: Any, services: Services
+) -> None:
+    await put_sku(services.pool, "1001", price_minor=500, on_hand=1)
+    await services.prices.refresh()
+    services.placing.sold_out = SoldOut(for_s=60.0)
+    refused = await place(cart(("1001", 2), payable_minor=1_000), key="key-1")
+    assert (refused.status_code, refused.json()["code"]) == (409, "out_of_stock")
+    # Two lines of one SKU are one; that the price is wrong as well is no longer looked at.
+    again = await place(cart(("1001", 1), ("1001", 1), payable_minor=999), key="key-2")
+    assert (again.status_code, again.json()["code"]) == (409, "out_of_stock")
+    assert again.json()["sku_ids"] == ["1001"]
+    assert await written(services) == NOTHING
+    # Fewer may still be there.
+    assert (await place(cart(("1001", 1), payable_minor=500), key="key-3")).status_code == 201
