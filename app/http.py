@@ -48,6 +48,7 @@ from app.pricing import routes as pricing
 from app.promotions import routes as promotions
 from app.red_packets import routes as red_packets
 from app.refunds import routes as refunds
+from app.seats import routes as seats
 from app.settings import Settings
 from app.stock import routes as stock
 
@@ -64,6 +65,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *gift_cards.ROUTES,
     *red_packets.ROUTES,
     *stock.ROUTES,
+    *seats.ROUTES,
     *flash_sales.ROUTES,
     *campaigns.ROUTES,
     *buyers.ROUTES,

@@ -36,7 +36,8 @@ PURE = [
     for path in APP
     if path.stem in PURE_NAMES
     or (path.parent.name == "pricing" and path.stem not in PRICING_IO)
-    or path.relative_to(ROOT).as_posix() in {"app/checkout/admit.py", "app/lib/money.py", "app/lib/bounds.py"}
+    or path.relative_to(ROOT).as_posix()
+    in {"app/checkout/admit.py", "app/seats/assign.py", "app/lib/money.py", "app/lib/bounds.py"}
 ]
 IO_MODULES = {
     "asyncio", "asyncpg", "redis", "arq", "httpx", "litestar", "socket", "subprocess", "os", "pathlib",

@@ -72,6 +72,13 @@ STAFF: dict[str, dict[str, Any]] = {
     },
     "PUT /admin/skus/{sku_id}/stock": {"on_hand": 100, "expected_version": None},
     "POST /admin/orders/{order_id}/price_change": {"reason": "agreed on the phone", "amount_minor": 1_000},
+    "PUT /admin/skus/{sku_id}/seats": {
+        "session": "2026-12-24 19:30",
+        "rows": [
+            {"row": "A", "seats": ["1", "2", "3", None, "4", "5", "6"]},
+            {"row": "B", "seats": ["1", "2", "3", "4", None, "5", "6", "7", "8"]},
+        ],
+    },
     "POST /admin/skus/{sku_id}/stock/adjust": {"delta": 20, "reason": "delivery"},
     "PUT /admin/flash_sales/{activity_id}": {
         "name": "Noon sale",

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 BALANCES = "4 balances"
 # In audit_groups.sql.
 GROUPS = "5 groups"
+# In audit_seats.sql.
+SEATS = "5 seats"
 
 RULES: Mapping[str, tuple[str, ...]] = {
     "1 stock": (
@@ -66,6 +68,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "group_orders_and_orders",
         "waiting_groups",
     ),
+    SEATS: ("seats_given", "seats_of_members", "seats_suffice"),
     "6 once": ("keys_and_orders", "keys_and_coupons", "unfinished_keys", "events_applied"),
     "7 waiting": (
         "waiting_orders",

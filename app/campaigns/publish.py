@@ -18,11 +18,15 @@ from app.lib import outbox
 from app.lib.auth import Caller
 from app.lib.errors import Conflict
 from app.lib.postgres import Connection, transaction
+from app.seats.suffice import require_seats
 from app.stock.set_aside import LockedPool, lock_pools, open_pools, pools_by_sku, set_aside
 
 
 async def publish(services: Services, caller: Caller, campaign_id: int) -> Campaign:
-    """Raises CampaignNotFound, WrongStatus, NotReviewed, WindowOver, Conflict (`out_of_stock`, `sku_ids`)."""
+    """Raises CampaignNotFound, WrongStatus, NotReviewed, WindowOver, Conflict (`out_of_stock`, `sku_ids`).
+
+    And TooFewSeats, where a SKU has a map of seats.
+    """
     now = services.clock.now()
     async with transaction(services.pool) as connection:
         locked = await lock_campaign(connection, caller, campaign_id)
@@ -54,6 +58,7 @@ async def _publish(connection: Connection, caller: Caller, locked: Locked, now: 
     stock = {item["sku_id"]: item["total_stock"] for item in locked.items}
     pools = await lock_pools(connection, locked.activity_id, stock)
     await set_aside(connection, locked.activity_id, stock, pools)
+    await require_seats(connection, stock)
     own = pools_by_sku(pools, locked.activity_id)
     await open_pools(connection, list(own.values()))
     await connection.execute(sql.open_items, locked.campaign_id, list(own), list(own.values()))

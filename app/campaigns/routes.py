@@ -30,6 +30,7 @@ from app.dependencies import Operator, ServicesDependency, Staff
 from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
 from app.lib.parameters import Limit, NumberCursor, PathNumber, QueryId, before
+from app.seats.errors import TooFewSeats
 
 Status = Annotated[Literal["DRAFT", "SUBMITTED", "REJECTED", "PUBLISHED", "ENDED"] | None, QueryParameter()]
 # 200 items with ids as long as they may be are 90 KB.
@@ -90,6 +91,7 @@ async def submit_campaign(campaign_id: PathNumber, services: ServicesDependency,
         SaleOpen,
         (Conflict, "out_of_stock"),
         (Conflict, "below_reserved"),
+        TooFewSeats,
     ),
 )
 async def set_campaign_stock(
@@ -142,7 +144,14 @@ async def review_campaign(
 @post(
     "/op/campaigns/{campaign_id:str}/publish",
     status_code=200,
-    problems=(CampaignNotFound, WrongStatus, NotReviewed, WindowOver, (Conflict, "out_of_stock")),
+    problems=(
+        CampaignNotFound,
+        WrongStatus,
+        NotReviewed,
+        WindowOver,
+        (Conflict, "out_of_stock"),
+        TooFewSeats,
+    ),
 )
 async def publish_campaign(campaign_id: PathNumber, services: ServicesDependency, op: Operator) -> Campaign:
     """Its stock is set aside from normal sale. Left alone, it is published when its start comes."""

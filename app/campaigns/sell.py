@@ -12,6 +12,7 @@ from app.campaigns.schemas import Campaign
 from app.campaigns.state import CampaignStatus, SellStatus
 from app.lib.auth import Caller
 from app.lib.postgres import transaction
+from app.seats.suffice import require_seats
 from app.stock.set_aside import close_pools, lock_pools, open_pools, set_aside
 
 
@@ -39,7 +40,8 @@ async def set_sell_status(
 async def set_stock(services: Services, caller: Caller, campaign_item_id: int, total_stock: int) -> Campaign:
     """So many units in all, sold ones included; the difference comes from normal sale or goes there.
 
-    Raises CampaignItemNotFound, WrongStatus, SaleOpen, Conflict (`out_of_stock`, `below_reserved`).
+    Raises CampaignItemNotFound, WrongStatus, SaleOpen, TooFewSeats, Conflict (`out_of_stock`,
+    `below_reserved`).
     """
     async with transaction(services.pool) as connection:
         locked = await lock_campaign_of_item(connection, caller, campaign_item_id)
@@ -52,6 +54,7 @@ async def set_stock(services: Services, caller: Caller, campaign_item_id: int, t
         if item["pool_id"] is not None:
             pools = await lock_pools(connection, locked.activity_id, [item["sku_id"]])
             await set_aside(connection, locked.activity_id, {item["sku_id"]: delta}, pools)
+            await require_seats(connection, [item["sku_id"]])
         if delta:
             await connection.execute(sql.set_total_stock, campaign_item_id, total_stock)
             await connection.execute(sql.touch_campaign, locked.campaign_id)

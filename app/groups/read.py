@@ -12,6 +12,7 @@ from app.groups.schemas import Group, GroupOrder
 from app.lib.page import Page
 from app.lib.parameters import before
 from app.lib.postgres import Pool
+from app.seats.schemas import read_seats
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -39,7 +40,9 @@ async def read_group_order(pool: Pool, buyer_id: str, order_id: int) -> GroupOrd
 
 def _order(row: Any) -> GroupOrder:
     deadline = row["pay_deadline"]
-    return _convert(row, GroupOrder, pay_deadline=deadline and deadline - GRACE)
+    return _convert(
+        row, GroupOrder, pay_deadline=deadline and deadline - GRACE, seats=read_seats(row["seats"])
+    )
 
 
 def _convert(row: Any, shape: type[Shape], **more: object) -> Shape:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from app.lib.bounds import TOTAL_MINOR_MAX, Id, Number, Quantity
+from app.seats.schemas import Seat
 
 GroupOrderState = Literal["UNPAID", "PAID", "SUCCEEDED", "REFUNDING", "REFUNDED", "CANCELED"]
 
@@ -63,6 +64,8 @@ class GroupOrder(Struct, frozen=True, kw_only=True):
     share_code: str | None
     stock_policy: Literal["last_member", "each_member", "on_success"]
     trade_order_id: str | None
+    # of a show, once the group has succeeded
+    seats: list[Seat]
 
 
 class Group(Struct, frozen=True, kw_only=True):

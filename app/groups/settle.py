@@ -28,6 +28,8 @@ from app.orders.return_stock import return_stock
 from app.orders.state import OrderStatus
 from app.payments.accept import confirm_stock
 from app.payments.aftermath import Aftermath, follow_up
+from app.seats.give import assign_seats
+from app.seats.schemas import Seat
 
 log = structlog.get_logger()
 
@@ -130,12 +132,18 @@ async def _succeed(case: Case, *, short: bool) -> None:
     await move_orders(connection, winners, OrderStatus.PENDING_SHIPMENT, now=now)
     await connection.execute(sql.succeed_members, winners)
     case.aftermath.pools += await confirm_stock(connection, winners)
+    seats = await assign_seats(connection, winners)
     if losers:
         await _refund(case, losers, OUT_OF_STOCK)
-    members = [{"order_id": str(row["order_id"]), "buyer_id": row["buyer_id"]} for row in case.paid
-               if row["order_id"] not in losers]  # fmt: skip
+    members = [_told(row, seats.get(row["order_id"])) for row in case.paid if row["order_id"] not in losers]
     payload = {"group_id": str(case.group_id), "completed_short": short, "members": members}
     await outbox.append(connection, [outbox.Event("group.succeeded", case.group_id, version, payload)])
+
+
+def _told(member: asyncpg.Record, seats: list[Seat] | None) -> dict[str, Any]:
+    """A member as the event tells it; `seats` of a show's."""
+    told = {"order_id": str(member["order_id"]), "buyer_id": member["buyer_id"]}
+    return told if seats is None else {**told, "seats": seats}
 
 
 async def _without_stock(case: Case) -> list[int]:

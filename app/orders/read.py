@@ -31,6 +31,7 @@ from app.orders.schemas import (
     ShopOrder,
 )
 from app.orders.state import OrderStatus
+from app.seats.schemas import read_seats
 
 sql = load("orders")
 
@@ -105,7 +106,13 @@ async def _read(pool: Pool, order_id: str, may_see: Callable[[asyncpg.Record], b
 
 def _shop_order(order: asyncpg.Record, lines: Iterable[asyncpg.Record]) -> ShopOrder:
     own = [
-        _convert(line, OrderLine, discount_minor=_discount(line), discounts=_discounts(line))
+        _convert(
+            line,
+            OrderLine,
+            discount_minor=_discount(line),
+            discounts=_discounts(line),
+            seats=read_seats(line["seats"]),
+        )
         for line in lines
         if line["order_id"] == order["order_id"]
     ]

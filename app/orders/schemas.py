@@ -14,6 +14,7 @@ from app.orders.state import OrderStatus
 from app.pricing.explain import ExplainedStep
 from app.pricing.priced import PricedWith
 from app.pricing.schemas import FxRate, Rejected
+from app.seats.schemas import Seat
 
 
 class ListedLine(msgspec.Struct):
@@ -71,6 +72,8 @@ class OrderLine(msgspec.Struct, omit_defaults=True):
     tax_included_minor: int = 0
     # of a bill: the part of its goods that takes no part in discounts
     undiscounted_minor: int = 0
+    # of a show, once they are given
+    seats: list[Seat] = []
 
 
 class ShopOrder(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 Enters: the outcome (from an event or from asking), inside the caller's transaction. Leaves: the refund, what
 was paid, the double entries, the order (closed once all of it has gone back before shipment), its stock and
-the coupons that come back.
+the coupons and seats that come back.
 Must hold: the same outcome twice, late or for an earlier reference changes nothing.
 """
 
@@ -27,6 +27,7 @@ from app.payments import ledger
 from app.payments.aftermath import Aftermath
 from app.payments.state import PayOrderStatus
 from app.refunds.state import RefundStatus, sources
+from app.seats.take_back import return_seats
 from app.stock.scripts import PoolFact
 
 log = structlog.get_logger()
@@ -143,6 +144,7 @@ async def _close_and_return(
     closed_ids = [order["order_id"] for order in closed if order["order_id"] not in waited]
     pools = await connection.fetch(sql.return_stock, refund["refund_id"], not_shipped, closed_ids)
     aftermath.pools += [PoolFact(*pool) for pool in pools]
+    await return_seats(connection, refund["refund_id"], not_shipped, closed_ids)
     return [
         Event(
             "order.closed",

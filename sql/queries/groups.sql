@@ -176,7 +176,9 @@ WHERE g.stray AND p.captured_minor > 0 ORDER BY g.order_id LIMIT $1;
 -- A buyer's group orders before a cursor, the newest first.
 SELECT g.order_id, g.status, g.campaign_id, g.campaign_item_id, g.group_id, g.slot, g.quantity, o.currency, o.payable_minor,
     o.pay_deadline, o.created_at, o.out_id AS trade_order_id, b.status AS group_status, b.ends_at AS group_ends_at,
-    b.share_code, c.stock_policy, l.title, l.sku_id
+    b.share_code, c.stock_policy, l.title, l.sku_id,
+    (SELECT coalesce(json_agg(json_build_object('row', s.row_name, 'number', s.number) ORDER BY s.rank, s.position), '[]')
+     FROM seat AS s WHERE (s.order_id, s.line_id) = (l.order_id, l.line_id)) AS seats
 FROM group_order AS g JOIN orders AS o USING (order_id) JOIN order_line AS l USING (order_id)
 JOIN campaign AS c USING (campaign_id) LEFT JOIN buy_group AS b USING (group_id)
 WHERE g.buyer_id = $1 AND g.order_id < $2 AND ($3::bigint IS NULL OR g.order_id = $3)

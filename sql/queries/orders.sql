@@ -90,8 +90,11 @@ FROM orders AS o LEFT JOIN orders AS p ON p.order_id = o.parent_id WHERE o.order
 SELECT * FROM orders WHERE parent_id = $1 ORDER BY order_id;
 
 -- name: read_lines
--- The lines of these orders.
-SELECT * FROM order_line WHERE order_id = ANY($1::bigint[]) ORDER BY order_id, line_id;
+-- The lines of these orders, of a show with their seats.
+SELECT l.*,
+    (SELECT coalesce(json_agg(json_build_object('row', s.row_name, 'number', s.number) ORDER BY s.rank, s.position), '[]')
+     FROM seat AS s WHERE (s.order_id, s.line_id) = (l.order_id, l.line_id)) AS seats
+FROM order_line AS l WHERE order_id = ANY($1::bigint[]) ORDER BY order_id, line_id;
 
 -- name: list_buyer_orders
 -- A buyer's orders, newest first: what was placed, until it is paid; then the orders it was split into. A group
