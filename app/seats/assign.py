@@ -2,8 +2,8 @@
 
 Enters: the runs of free seats (side by side, no aisle between) and groups of parties, seated one by one.
 Leaves: for each group its places. What is wished for, the most important first: the group in one block;
-nobody's own seats apart; as few blocks as can be; the first block in the best row, each further one as near
-to the others as can be. Of a row's runs the one that fits closest is taken, so that long ones stay whole.
+nobody's own seats apart; as few blocks as can be; in rows as close together as can be; in the best rows. Of
+a row's runs the one that fits closest is taken, so that long ones stay whole.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
+from heapq import nlargest
+from itertools import combinations, groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -62,42 +64,71 @@ def _seat(runs: list[Run], group: Sequence[Party]) -> list[Place]:
     if _need(waiting) > sum(run.length for run in runs):
         return []
     places: list[Place] = []
-    untouched = list(runs)
-    blocks = _fewest_whole_blocks(_quantities(waiting), _lengths(untouched))
+    blocks = _fewest_whole_blocks(_quantities(waiting), _lengths(runs))
     whole = blocks is not None
     if blocks is None:
-        blocks = _fewest_blocks(waiting, untouched)
-    ranks: list[int] = []
+        blocks = _fewest_blocks(waiting, runs)
+    untouched = _closest_rows(runs, waiting, blocks, whole=whole)
+    used: list[Run] = []
     while waiting:
-        chosen = _choose(untouched, waiting, blocks, ranks, whole=whole)
+        chosen = _choose(untouched, waiting, blocks, whole=whole)
         if chosen is None:  # the quick look at a large group had promised too much
+            untouched = [run for run in runs if run not in used]
             whole, blocks = False, _fewest_blocks(waiting, untouched)
             continue
         run, sitting = chosen
         untouched.remove(run)
+        used.append(run)
         for party in sitting:
             places.append(Place(party.member_id, run.rank, run.start, party.quantity))
             run.start += party.quantity
             run.length -= party.quantity
         waiting = _still_waiting(waiting, sitting)
-        ranks.append(run.rank)
         blocks -= 1
     runs[:] = [run for run in runs if run.length]
     return places
 
 
+def _closest_rows(runs: Sequence[Run], waiting: Sequence[Party], blocks: int, *, whole: bool) -> list[Run]:
+    """The runs of the closest rows that seat all in so many blocks; of equally close ones the best."""
+    quantities, need = _quantities(waiting), _need(waiting)
+    rows = [list(row) for _, row in groupby(runs, key=attrgetter("rank"))]
+
+    def suffice(first: int, end: int) -> bool:
+        longest = nlargest(blocks, (run.length for row in rows[first:end] for run in row))
+        return _fit_whole(quantities, tuple(longest)) if whole else sum(longest) >= need
+
+    closest: Sequence[list[Run]] = rows
+    end = 1
+    for first in range(len(rows)):
+        end = max(end, first + 1)
+        while end < len(rows) and not suffice(first, end):
+            end += 1
+        if not suffice(first, end):
+            break  # nor do fewer rows
+        if first == 0 or _distance(rows[first:end]) < _distance(closest):
+            closest = rows[first:end]
+        if _distance(closest) == 0:
+            break
+    return [run for row in closest for run in row]
+
+
+def _distance(rows: Sequence[Sequence[Run]]) -> int:
+    """From the first to the last; those between may be sold out."""
+    return rows[-1][0].rank - rows[0][0].rank
+
+
 def _choose(
-    runs: Sequence[Run], waiting: Sequence[Party], blocks: int, ranks: Sequence[int], *, whole: bool
+    runs: Sequence[Run], waiting: Sequence[Party], blocks: int, *, whole: bool
 ) -> tuple[Run, list[Party]] | None:
-    """The best liked run of those after which `blocks - 1` suffice for the rest; and who sits there."""
+    """The best run of those after which `blocks - 1` suffice for the rest; and who sits there."""
     need = _need(waiting)
     lengths = _lengths(runs)
     looked_at: set[int] = set()
 
-    def preference(run: Run) -> tuple[int, int, int, int]:
-        distance = min((abs(run.rank - rank) for rank in ranks), default=0)
+    def preference(run: Run) -> tuple[int, int, int]:
         closest_fit = run.length if run.length >= need else need + lengths[0] - run.length
-        return distance, run.rank, closest_fit, run.start
+        return run.rank, closest_fit, run.start
 
     for run in sorted(runs, key=preference):
         if run.length in looked_at:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import combinations, product
 
 import pytest
@@ -53,16 +54,17 @@ def group(*quantities: int) -> list[Party]:
         ((2, 1, 2), ("...", "...", "..."), ("aab", "cc.", "...")),
         # in as few blocks as can be
         ((2, 2, 2), ("...", "....", ".."), ("aa.", "bbcc", "..")),
-        # the first block in the best row from which that can be, though a longer one is behind
+        # of them in rows as close together as can be: the same one, over the aisle; or the next
+        ((2, 2), ("..", "xx", ".. .."), ("..", "xx", "aa bb")),
+        ((2, 2), ("..", "xx", "..", ".."), ("..", "xx", "aa", "bb")),
+        # of rows as close to each other the best ones, from the front
         ((1, 1, 1, 1), (".x.", "...", ".x.", "..."), ("ax.", "bcd", ".x.", "...")),
         ((1, 1, 1, 1, 1), (".x.x.", "...", "..."), (".x.x.", "abc", "de.")),
-        # the next one as near as can be
-        ((2, 2), ("..", "x", "..", ".."), ("aa", "x", "bb", "..")),
-        ((2, 2), ("..", "x", "x", "..", "x", ".."), ("aa", "x", "x", "bb", "x", "..")),
         # somebody's own seats apart only where there is no other way, and then one member's
         ((2, 2), ("...", ".", "."), ("aab", "b", ".")),
         ((2, 2, 2), ("...", "..."), ("aab", "bcc")),
         ((3,), ("..", ".."), ("aa", "a.")),
+        ((5, 2), ("...", "...", "..."), ("bb.", "aaa", "aa.")),
     ],
 )
 def test_worked_examples(quantities: tuple[int, ...], hall: Hall, seated: Hall) -> None:
@@ -104,26 +106,29 @@ def test_every_group_gets_all_its_seats_and_nobody_elses(hall: Hall, groups: lis
         left = sum(row.count(".") for row in hall)
         seats = Counter({party.member_id: 0 for party in parties})
         for place in places:
+            assert place.quantity > 0
             seats[place.member_id] += place.quantity
         assert seats == (dict(parties) if need <= left else dict.fromkeys(seats, 0))
         hall = drawn(hall, places)
 
 
 @given(hall=HALLS, quantities=st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_no_other_way_to_sit_has_fewer_cuts_or_fewer_blocks(hall: Hall, quantities: list[int]) -> None:
+def test_no_other_way_has_fewer_cuts_or_fewer_blocks_or_closer_or_better_rows(
+    hall: Hall, quantities: list[int]
+) -> None:
     free = runs(hall)
     need = sum(quantities)
     if need > sum(run.length for run in free):
         return
     [places] = assign(free, [group(*quantities)])
-    blocks = len(blocks_of(hall, places))
-    fewest_whole = fewest_blocks_with_nobody_cut(quantities, [run.length for run in free])
-    cut = len(places) - len(quantities)
-    if fewest_whole is not None:
-        assert (cut, blocks) == (0, fewest_whole)
+    blocks = blocks_of(hall, places)
+    cuts = len(places) - len(quantities)
+    best = best_with_nobody_cut(quantities, free)
+    if best is not None:
+        assert (cuts, *merit(blocks)) == (0, *best)
     else:
-        assert blocks == fewest_blocks(need, [run.length for run in free])
-        assert 1 <= cut < blocks
+        assert merit(blocks) == best_whoever_is_cut(need, free)
+        assert 1 <= cuts < len(blocks)
 
 
 @given(hall=HALLS, quantities=st.lists(st.integers(1, 4), min_size=1, max_size=4))
@@ -165,21 +170,28 @@ def blocks_of(hall: Hall, places: list[Place]) -> set[tuple[int, int]]:
     }
 
 
-def fewest_blocks_with_nobody_cut(quantities: list[int], lengths: list[int]) -> int | None:
+def merit(blocks: Collection[tuple[int, int]]) -> tuple[int, int, int]:
+    """How many, how far apart, how far behind: less is better."""
+    ranks = [rank for rank, _ in blocks]
+    return len(blocks), max(ranks) - min(ranks), min(ranks)
+
+
+def best_with_nobody_cut(quantities: list[int], free: list[Run]) -> tuple[int, int, int] | None:
     """By trying everything: each member in each run."""
-    best = None
-    for choice in product(range(len(lengths)), repeat=len(quantities)):
+    merits = []
+    for choice in product(range(len(free)), repeat=len(quantities)):
         taken: Counter[int] = Counter()
         for run, quantity in zip(choice, quantities, strict=True):
             taken[run] += quantity
-        if all(units <= lengths[run] for run, units in taken.items()):
-            best = len(taken) if best is None else min(best, len(taken))
-    return best
+        if all(units <= free[run].length for run, units in taken.items()):
+            merits.append(merit([(free[run].rank, run) for run in taken]))
+    return min(merits, default=None)
 
 
-def fewest_blocks(need: int, lengths: list[int]) -> int:
-    return next(
-        count
-        for count in range(1, len(lengths) + 1)
-        if any(sum(chosen) >= need for chosen in combinations(lengths, count))
+def best_whoever_is_cut(need: int, free: list[Run]) -> tuple[int, int, int]:
+    return min(
+        merit([(run.rank, run.start) for run in chosen])
+        for count in range(1, len(free) + 1)
+        for chosen in combinations(free, count)
+        if sum(run.length for run in chosen) >= need
     )
