@@ -36,6 +36,11 @@ async def open_campaign(services: Services, stock: int) -> str:
     """Groups of three of a SKU of its own that costs nothing, so that it is paid by the call for it."""
     name = uuid4().hex[:8]
     await put_sku(services.pool, name, shop_id=f"shop-{name}", on_hand=stock, item_type="virtual")
+    return await publish_campaign(services, name, stock)
+
+
+async def publish_campaign(services: Services, name: str, stock: int) -> str:
+    """Of a SKU that is there; leaves the campaign item's id."""
     item_id = await services.pool.fetchval("SELECT item_id FROM sku WHERE sku_id = $1", name)
     now = services.clock.now()
     campaign = await draft.create(

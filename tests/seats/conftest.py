@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.groups.settle import settle
 from tests.groups.conftest import Shop, settings, shop
 
 __all__ = ["Shop", "settings", "shop"]
@@ -48,6 +49,10 @@ async def full_group(shop: Shop, name: str, *quantities: int, **fields: Any) -> 
         for n, quantity in enumerate(quantities[1:], start=1)
     ]
     return [first, *more]
+
+
+async def settle_one(shop: Shop, group_id: str) -> None:
+    await settle(shop.services, int(group_id), shop.clock.now())
 
 
 async def taken(shop: Shop, sku_id: str = "1001") -> dict[str, str]:

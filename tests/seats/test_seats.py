@@ -6,11 +6,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from app.groups.settle import settle, settle_due
+from app.groups.settle import settle_due
 from app.lib.postgres import transaction
 from app.seats.give import assign_seats
 from tests.groups.conftest import Shop
-from tests.seats.conftest import full_group, open_show, put_item, put_seats, taken
+from tests.seats.conftest import full_group, open_show, put_item, put_seats, settle_one, taken
 
 
 async def settle_all(shop: Shop) -> int:
@@ -53,7 +53,7 @@ async def test_asked_twice_the_seats_are_the_same(shop: Shop) -> None:
     orders = await full_group(shop, "a", 1, 1, 1)
     await settle_all(shop)
     before = await taken(shop)
-    assert await settle(shop.services, int(orders[0]), shop.clock.now()) is False
+    assert await settle_all(shop) == 0
     async with transaction(shop.services.pool) as connection:
         again = await assign_seats(connection, [int(each) for each in orders])
     assert {str(order): [f"{s.row}{s.number}" for s in seats] for order, seats in again.items()} == {
@@ -191,9 +191,8 @@ async def test_many_groups_of_one_session_that_succeed_at_one_instant(shop: Shop
     groups = [await full_group(shop, f"g{n}-", 1, 1, 1) for n in range(6)]
     await shop.open(stock=21)
     groups += [await full_group(shop, f"h{n}-", 1, 1, 1) for n in range(6)]
-    now = shop.clock.now()
     await asyncio.gather(
-        *[settle(shop.services, int(groups[n // 2 + n % 2 * 6][0]), now) for n in range(12)],
+        *[settle_one(shop, groups[n // 2 + n % 2 * 6][0]) for n in range(12)],
         *[shop.refunded(order_id) for order_id in earlier],
         *[put_seats(shop, *hall, "........") for _ in range(4)],
         settle_all(shop),
