@@ -2,8 +2,7 @@
 
 Enters: the runs of free seats (side by side, no aisle between) and groups of parties, seated one by one.
 Leaves: for each group its places. What is wished for, the most important first: the group in one block;
-nobody's own seats apart; as few blocks as can be; in rows as close together as can be; in the best rows. Of
-a row's runs the one that fits closest is taken, so that long ones stay whole.
+nobody's own seats apart; as few blocks as can be; in rows as close together as can be; in the best rows.
 """
 
 from __future__ import annotations
@@ -127,6 +126,7 @@ def _choose(
     looked_at: set[int] = set()
 
     def preference(run: Run) -> tuple[int, int, int]:
+        # the shortest that holds all: long ones stay whole; else the longest: most sit together
         closest_fit = run.length if run.length >= need else need + lengths[0] - run.length
         return run.rank, closest_fit, run.start
 

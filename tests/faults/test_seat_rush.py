@@ -1,4 +1,4 @@
-"""Groups of one session succeed in two workers, of which one is killed: every member has a seat of their own."""
+"""Groups of one session succeed in two workers, of which one is killed: each member has an own seat."""
 
 from __future__ import annotations
 
