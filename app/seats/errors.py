@@ -6,14 +6,14 @@ from app.lib.errors import Conflict
 
 
 class SeatsGiven(Conflict):
-    """Member: `seats` (`row`, `number`) that somebody has and that the new map lacks."""
+    """Member: `seats` (`row`, `number`) that somebody has and the new map lacks, the first 100."""
 
     code = "seats_given"
     title = "Somebody has these seats"
 
 
 class SeatsOfOtherSku(Conflict):
-    """Member: `seats` (`row`, `number`, `sku_id` that has it)."""
+    """Member: `seats` (`row`, `number`, `sku_id` that has it), the first 100."""
 
     code = "seats_of_other_sku"
     title = "Another SKU of the item has these seats in the same session"

@@ -20,6 +20,9 @@ from app.seats.suffice import require_seats
 
 sql = load("seats")
 
+# Seats that a refusal names: a map of another session would name thousands.
+NAMED_MAX = 100
+
 
 class Columns(NamedTuple):
     """The seats of a map, as the statements take them."""
@@ -67,12 +70,12 @@ def columns(rows: list[SeatRow]) -> Columns:
 async def _refuse(connection: Connection, sku_id: str, item_id: str, session: str, seats: Columns) -> None:
     lost = await connection.fetch(sql.given_seats_not_among, sku_id, seats.rows, seats.numbers)
     if lost:
-        raise SeatsGiven(seats=[_name(row) for row in lost])
+        raise SeatsGiven(seats=[_name(row) for row in lost[:NAMED_MAX]])
     shared = await connection.fetch(
         sql.seats_of_other_maps, sku_id, item_id, session, seats.rows, seats.numbers
     )
     if shared:
-        raise SeatsOfOtherSku(seats=[_name(row) | {"sku_id": row["sku_id"]} for row in shared])
+        raise SeatsOfOtherSku(seats=[_name(row) | {"sku_id": row["sku_id"]} for row in shared[:NAMED_MAX]])
 
 
 async def _seat_who_waits(connection: Connection, sku_id: str) -> None:

@@ -166,3 +166,6 @@ async def test_the_largest_map_there_may_be(shop: Shop) -> None:
     await put_item(shop)
     drawn = [{"row": f"R{n}", "seats": [f"{seat:03}" for seat in range(100)]} for n in range(100)]
     assert (await put_seats(shop, rows=drawn))["free"] == 10_000
+    await put_item(shop, "1001", "1002")
+    refused = await put_seats(shop, rows=drawn, sku_id="1002", status=409)
+    assert (refused["code"], len(refused["seats"])) == ("seats_of_other_sku", 100)
