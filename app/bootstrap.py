@@ -34,6 +34,7 @@ from app.pricing.kept_quotes import KeptQuotes
 from app.pricing.snapshots import PriceSnapshots
 from app.promotions.used import RuleUses
 from app.settings import Settings
+from app.showcase.shelf import Shelf
 from app.stock.gate import Gate
 from app.stock.hints import Hints
 
@@ -56,6 +57,7 @@ class Services:
     rate_limiter: RateLimiter
     anonymous_limiter: RateLimiter
     prices: PriceSnapshots
+    shelf: Shelf
     coupons: HeldCoupons
     regions: Regions
     taking: Taking
@@ -102,6 +104,9 @@ async def open_services(
         prices = _stopped(closing, PriceSnapshots(pool, clock, settings.lanes))
         if load_prices:
             await prices.start()
+        shelf = _stopped(closing, Shelf(pool, clock, prices))
+        if load_prices:
+            await shelf.start()
         coupons = _stopped(closing, HeldCoupons(pool, valkey, clock))
         taking = _stopped(closing, open_taking(pool, valkey, coupons))
         quotes = _stopped(closing, KeptQuotes(valkey, settings.quote_ttl_s))
@@ -129,6 +134,7 @@ async def open_services(
             rate_limiter=_limiter(settings, 1),
             anonymous_limiter=_limiter(settings, ANONYMOUS_SHARE),
             prices=prices,
+            shelf=shelf,
             coupons=coupons,
             regions=Regions(pool),
             taking=taking,

@@ -50,6 +50,7 @@ from app.red_packets import routes as red_packets
 from app.refunds import routes as refunds
 from app.seats import routes as seats
 from app.settings import Settings
+from app.showcase import routes as showcase
 from app.stock import routes as stock
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *seats.ROUTES,
     *flash_sales.ROUTES,
     *campaigns.ROUTES,
+    *showcase.ROUTES,
     *buyers.ROUTES,
     *groups.ROUTES,
     *cart.ROUTES,
@@ -83,6 +85,7 @@ HOT_ROUTES: list[HotRoute[Any]] = [
     *cart.HOT_ROUTES,
     *coupons.HOT_ROUTES,
     *checkout.HOT_ROUTES,
+    *showcase.HOT_ROUTES,
     *groups.HOT_ROUTES,
 ]
 

@@ -150,6 +150,16 @@ STAFF: dict[str, dict[str, Any]] = {
         ]
     },
     "POST /op/campaigns/{campaign_id}/withdraw": {"reason": "the item is recalled"},
+    "PUT /op/slots": {
+        "slots": [
+            {
+                "name": "top",
+                "campaign_ids": ["81985529216486905", "81985529216486906"],
+                "starts_at": "2026-11-11T00:00:00Z",
+                "ends_at": None,
+            }
+        ]
+    },
 }
 
 CART = {"currency": "CNY", "lines": [{"sku_id": "1001", "quantity": 2}]}
@@ -171,6 +181,7 @@ BUYER: dict[str, dict[str, Any]] = {
         "postcode": "200031",
     },
     "POST /shopping/orders/{order_id}/payments": {"channel": "sandbox", "method": "card", "return_url": None},
+    "POST /groupbuy/campaigns/query": {"item_ids": ["100", "101"]},
     "POST /groupbuy/orders": {
         "campaign_item_id": "81985529216486910",
         "quantity": 1,

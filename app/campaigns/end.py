@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.bootstrap import Services
 from app.campaigns.errors import WrongStatus
-from app.campaigns.locked import CLOCK, Locked, lock_campaign, move, record, sql
+from app.campaigns.locked import CLOCK, Locked, announce, lock_campaign, move, record, sql
 from app.campaigns.read import read_campaign
 from app.campaigns.schemas import Campaign
 from app.campaigns.state import CampaignStatus
@@ -58,4 +58,5 @@ async def _end(
     payload = {"campaign_id": str(locked.campaign_id), "shop_id": locked.row["shop_id"], "reason": action}
     event = outbox.Event("campaign.ended", locked.campaign_id, locked.row["version"] + 1, payload)
     await outbox.append(connection, [event])
+    await announce(connection, locked.campaign_id)
     return pools

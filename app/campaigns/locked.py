@@ -12,6 +12,7 @@ from app.campaigns.errors import CampaignItemNotFound, CampaignNotFound, WrongSt
 from app.campaigns.state import CampaignStatus, sources
 from app.lib.auth import Caller
 from app.lib.postgres import Connection
+from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.stock.set_aside import CAMPAIGN_PREFIX
 
@@ -77,6 +78,13 @@ async def move(connection: Connection, locked: Locked, to: CampaignStatus, now: 
     """Raises WrongStatus where the machine has no such way."""
     if await connection.fetchval(sql.move_campaign, locked.campaign_id, to, sources(to), now) is None:
         raise WrongStatus(f"it is {locked.row['status']}", status=locked.row["status"])
+
+
+async def announce(connection: Connection, campaign_id: int) -> None:
+    """What buyers see of it has changed: every process reads it again. The last of a transaction's locks."""
+    version = await lock_version(connection, "campaigns")
+    await connection.execute(sql.stamp_campaign, campaign_id, version)
+    await publish_version(connection, "campaigns", version)
 
 
 async def record(

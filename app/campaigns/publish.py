@@ -10,7 +10,7 @@ from datetime import datetime
 
 from app.bootstrap import Services
 from app.campaigns.errors import NotReviewed, WindowOver
-from app.campaigns.locked import CLOCK, Locked, item_ids, lock_campaign, move, record, sql
+from app.campaigns.locked import CLOCK, Locked, announce, item_ids, lock_campaign, move, record, sql
 from app.campaigns.read import read_campaign
 from app.campaigns.schemas import Campaign
 from app.campaigns.state import Audit, CampaignStatus
@@ -65,6 +65,7 @@ async def _publish(connection: Connection, caller: Caller, locked: Locked, now: 
     await move(connection, locked, CampaignStatus.PUBLISHED, now)
     await record(connection, locked.campaign_id, caller, now, (None, "published", None))
     await outbox.append(connection, [_published(locked)])
+    await announce(connection, locked.campaign_id)
     return pools
 
 

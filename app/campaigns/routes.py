@@ -108,7 +108,9 @@ async def set_campaign_stock(
 async def set_campaign_sell_status(
     campaign_item_id: PathNumber, data: JSONBody[SetSellStatus], services: ServicesDependency, staff: Staff
 ) -> Campaign:
-    return await sell.set_sell_status(services, staff, int(campaign_item_id), data.sell_status)
+    campaign = await sell.set_sell_status(services, staff, int(campaign_item_id), data.sell_status)
+    await services.shelf.refresh()
+    return campaign
 
 
 @get("/op/campaigns")
@@ -155,7 +157,9 @@ async def review_campaign(
 )
 async def publish_campaign(campaign_id: PathNumber, services: ServicesDependency, op: Operator) -> Campaign:
     """Its stock is set aside from normal sale. Left alone, it is published when its start comes."""
-    return await publish.publish(services, op, int(campaign_id))
+    campaign = await publish.publish(services, op, int(campaign_id))
+    await services.shelf.refresh()
+    return campaign
 
 
 @post("/op/campaigns/{campaign_id:str}/withdraw", status_code=200, problems=(CampaignNotFound, WrongStatus))
@@ -163,7 +167,9 @@ async def withdraw_campaign(
     campaign_id: PathNumber, data: JSONBody[Withdraw], services: ServicesDependency, op: Operator
 ) -> Campaign:
     """End it before its time."""
-    return await end.withdraw(services, op, int(campaign_id), data.reason)
+    campaign = await end.withdraw(services, op, int(campaign_id), data.reason)
+    await services.shelf.refresh()
+    return campaign
 
 
 ROUTES = [

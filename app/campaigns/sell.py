@@ -6,7 +6,7 @@ from typing import Literal
 
 from app.bootstrap import Services
 from app.campaigns.errors import SaleOpen
-from app.campaigns.locked import lock_campaign_of_item, record, sql
+from app.campaigns.locked import announce, lock_campaign_of_item, record, sql
 from app.campaigns.read import read_campaign
 from app.campaigns.schemas import Campaign
 from app.campaigns.state import CampaignStatus, SellStatus
@@ -31,6 +31,7 @@ async def set_sell_status(
             await connection.execute(sql.touch_campaign, locked.campaign_id)
             action = (campaign_item_id, "sale_opened" if opened else "sale_closed", None)
             await record(connection, locked.campaign_id, caller, services.clock.now(), action)
+            await announce(connection, locked.campaign_id)
         campaign = await read_campaign(connection, caller, locked.campaign_id)
     if item["pool_id"] is not None:
         await services.gate.load([(campaign.shop_id, item["pool_id"])])

@@ -13,7 +13,7 @@ from app.lib.sql import load
 
 sql = load("snapshot_version")
 
-Snapshot = Literal["catalog", "promotions", "flash_sales", "charges"]
+Snapshot = Literal["catalog", "promotions", "flash_sales", "charges", "campaigns"]
 
 
 async def lock_version(connection: Connection, snapshot: Snapshot) -> int:

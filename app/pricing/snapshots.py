@@ -77,7 +77,7 @@ class PriceSnapshots:
         """Take over all that was committed before this call."""
         async with self._refreshing:
             # The versions first: what is committed while the rows are read is read again next time.
-            rows = await self._pool.fetch(sql.snapshot_versions)
+            rows = await self._pool.fetch(sql.snapshot_versions, list(self._versions))
             newer = {
                 row["name"]: row["version"] for row in rows if row["version"] > self._versions[row["name"]]
             }

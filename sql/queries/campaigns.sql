@@ -76,6 +76,10 @@ RETURNING campaign_id, version;
 -- Something of it has changed.
 UPDATE campaign SET version = version + 1 WHERE campaign_id = $1;
 
+-- name: stamp_campaign!
+-- What is on sale of this campaign has changed with this version of the snapshot.
+UPDATE campaign SET snapshot_version = $2 WHERE campaign_id = $1;
+
 -- name: review_items!
 -- What the operator says of these items.
 UPDATE campaign_item AS i SET audit = d.audit, refuse_reason = d.reason

@@ -1,6 +1,6 @@
 -- name: snapshot_versions
--- How far each snapshot has come.
-SELECT name, version FROM snapshot_version;
+-- How far each of these snapshots has come.
+SELECT name, version FROM snapshot_version WHERE name = ANY($1::text[]);
 
 -- name: shops_since
 -- Shops that changed after a version.

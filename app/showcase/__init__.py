@@ -1,0 +1,1 @@
+"""What buyers see of group buying: campaigns on sale, groups that wait, the home page's places."""
