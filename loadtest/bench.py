@@ -54,7 +54,7 @@ def bench(
         preload_orders(processes.settings.database_url, orders)
         engine = measure_engine()
         servers = _start_servers(processes, cases)
-        stage = fill(servers[API].base_url, processes.settings)
+        stage = fill(servers[API].base_url, processes.settings, campaigns=True)
         requests = write_requests(stage, processes.folder)
         samples = _run(cases, servers, requests, processes, connections, seconds, rounds)
         options = {"seconds": seconds, "rounds": rounds, "connections": connections, "orders before": orders}

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from loadtest import rules
-from loadtest.stage import CHECKOUT_PATH, PRICE_PATH, Buyer, Cart, Stage, cart_body
+from loadtest import goods, rules
+from loadtest.stage import CHECKOUT_PATH, GROUP_QUERY_PATH, PRICE_PATH, Buyer, Cart, Stage, cart_body
 
 Body = dict[str, Any]
 
@@ -46,6 +46,7 @@ CASES = (
     Case(ECHO, ECHO, CHECKOUT_PATH, "checkout", 201, "the usual typed Litestar handler, echoing it"),
     Case("cal_price", API, PRICE_PATH, "price", 200, "two lines, a promotion and a coupon"),
     Case("cal_price_rules", API, PRICE_PATH, "ruled", 200, "five lines, 10,000 rules, one of 20 coupons"),
+    Case("group_query", API, GROUP_QUERY_PATH, "group_query", 200, "ten items on sale by group buying"),
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
     Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone"),
@@ -74,13 +75,20 @@ def write_requests(stage: Stage, folder: Path) -> dict[str, Path]:
     }
     files = {kind: _write(folder / f"{kind}.requests", body, _pairs(stage)) for kind, body in kinds.items()}
     ruled = [(each, Cart(rules.cart_lines(n, RULED_LINES), 0)) for n, each in enumerate(stage.ruled_buyers)]
-    return files | {"ruled": _write(folder / "ruled.requests", kinds["price"], ruled)}
+    files["ruled"] = _write(folder / "ruled.requests", kinds["price"], ruled)
+    asked = ((each.token, {"item_ids": goods.asked_items(n)}) for n, each in enumerate(stage.buyers))
+    files["group_query"] = _write_lines(folder / "group_query.requests", asked)
+    return files
 
 
 def _write(path: Path, body: Callable[[Buyer, Cart], Body], pairs: Iterable[tuple[Buyer, Cart]]) -> Path:
+    return _write_lines(path, ((buyer.token, body(buyer, cart)) for buyer, cart in pairs))
+
+
+def _write_lines(path: Path, requests: Iterable[tuple[str, Body]]) -> Path:
     with path.open("wb") as file:
-        for buyer, cart in pairs:
-            file.write(buyer.token.encode() + b"\t" + msgspec.json.encode(body(buyer, cart)) + b"\n")
+        for token, body in requests:
+            file.write(token.encode() + b"\t" + msgspec.json.encode(body) + b"\n")
     return path
 
 

@@ -23,6 +23,9 @@ HOT_SKU = "hot"
 SOLD_OUT_SKU = "sold-out"
 PROMOTION_ID = "bench-spend-60"
 COUPON_TEMPLATE_ID = "bench-5-off"
+# Items on sale by group buying, each in two campaigns; and how many of them one screen asks for.
+CAMPAIGN_ITEMS = 100
+ITEMS_ASKED = 10
 # More than any run can sell: the cases that must not sell out do not.
 ON_HAND = 50_000_000
 
@@ -38,6 +41,25 @@ def cart_lines(number: int) -> list[dict[str, Any]]:
 
 def line(sku: str, quantity: int = 1) -> dict[str, Any]:
     return {"sku_id": sku, "quantity": quantity}
+
+
+def asked_items(number: int) -> list[str]:
+    """Ten of the items on sale by group buying, others for another number."""
+    return [f"item-{(number + 7 * step) % CAMPAIGN_ITEMS}" for step in range(ITEMS_ASKED)]
+
+
+def campaigns() -> Iterator[dict[str, Any]]:
+    """Bodies of `POST /merchant/campaigns`: of an item's two the second is the cheaper one."""
+    for item in range(CAMPAIGN_ITEMS):
+        for less_minor in (100, 200):
+            numbers = range(item * SKUS_PER_ITEM, (item + 1) * SKUS_PER_ITEM)
+            yield {"item_id": f"item-{item}", "name": f"Lot {item} with friends",
+                   "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2100-01-01T00:00:00Z",
+                   "orders_to_succeed": 3, "group_open_s": 86_400,
+                   "items": [{"sku_id": sku_id(n), "currency": CURRENCY,
+                              "sale_price_minor": _price_minor(n) - less_minor,
+                              "settlement_price_minor": 1_000, "total_stock": 100_000}
+                             for n in numbers]}  # fmt: skip
 
 
 def write_catalog(path: Path, skus: int) -> None:
@@ -67,10 +89,14 @@ def _item(item_id: str, shop_id: str, skus: list[dict[str, Any]]) -> dict[str, A
 
 
 def _sku(name: str, number: int, on_hand: int) -> dict[str, Any]:
-    price_minor = 1_500 + number * 37 % 6_000
+    price_minor = _price_minor(number)
     return {"sku_id": name, "attributes": {"size": "L" if number % 2 else "S"}, "weight_grams": 250,
             "prices": {CURRENCY: {"price_minor": price_minor, "list_price_minor": price_minor + 500}},
             "on_hand": on_hand}  # fmt: skip
+
+
+def _price_minor(number: int) -> int:
+    return 1_500 + number * 37 % 6_000
 
 
 def promotion() -> dict[str, Any]:

@@ -32,6 +32,7 @@ CALLS_AT_ONCE = 16
 CHECKOUT_PATH = "/shopping/cart/checkout/entries"
 PRICE_PATH = "/shopping/cal_price/v4_4"
 COUPONS_PATH = "/shopping/user_coupons_for_order"
+GROUP_QUERY_PATH = "/groupbuy/campaigns/query"
 
 Enters = TypeVar("Enters")
 Leaves = TypeVar("Leaves")
@@ -76,18 +77,24 @@ class RefusedError(Exception):
     """A call that must succeed did not."""
 
 
-def fill(base_url: str, settings: Settings) -> Stage:
-    """Rules, buyers and carts of an imported catalog. Raises SystemExit when a call is refused."""
+def fill(base_url: str, settings: Settings, *, campaigns: bool = False) -> Stage:
+    """Rules, buyers and carts of an imported catalog, and campaigns on demand: they are new ones each time.
+
+    Raises SystemExit when a call is refused.
+    """
     try:
-        return asyncio.run(_fill(base_url, settings))
+        return asyncio.run(_fill(base_url, settings, campaigns=campaigns))
     except RefusedError as error:
         raise SystemExit(str(error)) from None
 
 
-async def _fill(base_url: str, settings: Settings) -> Stage:
+async def _fill(base_url: str, settings: Settings, *, campaigns: bool) -> Stage:
     # No proxy between us and ourselves.
     async with httpx.AsyncClient(base_url=base_url, timeout=30.0, trust_env=False) as http:
         await _put_rules(http, settings)
+        if campaigns:
+            op = make_token(settings, sub="bench", role="op")
+            await _each(lambda document: _publish(http, op, document), goods.campaigns())
         tokens = [make_token(settings, sub=_buyer_id(n), role="buyer") for n in range(BUYERS)]
         two_line = [goods.cart_lines(n) for n in range(goods.CARTS)]
         await _wait_visible(http, tokens[0], two_line[-1])
@@ -123,6 +130,14 @@ async def _put_rules(http: httpx.AsyncClient, settings: Settings) -> None:
         await _call(http, op, "POST", f"{template}/grants", {"user_ids": ruled_buyer_ids})
 
 
+async def _publish(http: httpx.AsyncClient, op: str, document: dict[str, Any]) -> None:
+    campaign = await _call(http, op, "POST", "/merchant/campaigns", document)
+    campaign_id = campaign["campaign_id"]
+    await _call(http, op, "POST", f"/merchant/campaigns/{campaign_id}/submit", None)
+    await _call(http, op, "POST", f"/op/campaigns/{campaign_id}/review", {"all": {"passed": True}})
+    await _call(http, op, "POST", f"/op/campaigns/{campaign_id}/publish", None)
+
+
 async def _wait_visible(http: httpx.AsyncClient, token: str, lines: list[dict[str, Any]]) -> None:
     """Until this process prices the last of what was loaded, and finds the coupon."""
     async with asyncio.timeout(VISIBLE_LIMIT_S):
@@ -156,7 +171,7 @@ async def _buyer(http: httpx.AsyncClient, token: str, lines: list[dict[str, Any]
     return Buyer(token, address["address_id"], coupon_id)
 
 
-async def _call(http: httpx.AsyncClient, token: str, method: str, path: str, body: dict[str, Any]) -> Any:
+async def _call(http: httpx.AsyncClient, token: str, method: str, path: str, body: Any) -> Any:
     headers = _bearer(token) | {"Idempotency-Key": f"{method} {path}"}
     answer = await http.request(method, path, json=body, headers=headers)
     if not answer.is_success:

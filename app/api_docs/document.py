@@ -178,7 +178,8 @@ def _bounded(field: FieldDefinition) -> Any:
     }
     found = make_non_optional_union(field.annotation) if field.is_optional else field.annotation
     meta = msgspec.Meta(**{name: value for name, value in given.items() if value is not None})
-    return Annotated[found, meta]
+    # A hot route's query is a Struct: its bounds stand in its types.
+    return Annotated[found, meta, *(each for each in field.metadata if isinstance(each, msgspec.Meta))]
 
 
 def _body(handler: HTTPRouteHandler) -> Any:

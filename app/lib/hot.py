@@ -7,19 +7,21 @@ The usual typed handler costs about 100 µs a request in the framework alone, mo
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
-from litestar import Litestar, post
+from litestar import Litestar, get, post
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import JSONBody
-from litestar.types import Receive, Scope, Send
+from litestar.params import JSONBody, QueryParameter
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from app.lib import metrics
 from app.lib.auth import Caller
@@ -59,7 +61,7 @@ class HotRequest(msgspec.Struct, Generic[Body], gc=False):
 
 
 class HotRoute(Generic[Body]):
-    """A POST route with a typed JSON body, answered without the framework."""
+    """A POST route with a typed JSON body, or a GET route whose query is `body`, without the framework."""
 
     def __init__(
         self,
@@ -68,11 +70,13 @@ class HotRoute(Generic[Body]):
         answer: type[Any],
         verb: Callable[[Services, HotRequest[Body]], Awaitable[Answer]],
         *,
+        method: Literal["POST", "GET"] = "POST",
         status: int = 200,
         roles: tuple[str, ...] | None = ("buyer",),
         problems: tuple[Declared, ...] = (),
     ) -> None:
         """`roles` None: works without login too."""
+        self.method = method
         self.path = path
         self.body = body
         self.answer = answer
@@ -89,7 +93,7 @@ class HotRoute(Generic[Body]):
             raise TooLarge(f"at most {BODY_BYTES_MAX} bytes")
         key = headers.get(b"idempotency-key")
         channel = headers.get(b"x-channel")
-        body = self.decode(raw)
+        body = self.decode_query(raw) if self.method == "GET" else self.decode(raw)
         return await self.verb(
             services,
             HotRequest(
@@ -115,19 +119,41 @@ class HotRoute(Generic[Body]):
     def documented(self) -> HTTPRouteHandler:
         """The same route for the framework's OpenAPI document; `Front` answers before it is reached."""
 
-        async def handler(data: Any) -> Any:  # noqa: ARG001 - the signature is what is documented
+        async def handler(**_: Any) -> Any:
             raise AssertionError(f"{self.path} is answered by Front")
 
         handler.__name__ = self.verb.__name__
         handler.__doc__ = self.verb.__doc__
         handler.__module__ = self.verb.__module__
-        json_body: Any = JSONBody  # known at run time only
-        handler.__annotations__ = {"data": json_body[self.body], "return": self.answer}
-        return post(self.path, status_code=self.status, roles=self.roles, problems=self.problems)(handler)
+        taken = list(self._parameters())
+        handler.__annotations__ = {each.name: each.annotation for each in taken} | {"return": self.answer}
+        handler.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+        route = get if self.method == "GET" else post
+        return route(self.path, status_code=self.status, roles=self.roles, problems=self.problems)(handler)
+
+    def _parameters(self) -> Iterator[inspect.Parameter]:
+        """What the framework is told that the call takes."""
+        named = inspect.Parameter.KEYWORD_ONLY
+        if self.method == "POST":
+            json_body: Any = JSONBody  # known at run time only
+            yield inspect.Parameter("data", named, annotation=json_body[self.body])
+            return
+        for field in msgspec.structs.fields(self.body):
+            default = inspect.Parameter.empty if field.required else field.default
+            query: Any = Annotated[field.type, QueryParameter()]
+            yield inspect.Parameter(field.name, named, default=default, annotation=query)
 
     def decode(self, raw: bytes) -> Body:
         """Raises InvalidRequest naming what is wrong and where."""
         return decode(self._decode, raw)
+
+    def decode_query(self, raw: bytes) -> Body:
+        """Raises InvalidRequest; of a parameter that comes twice the last counts."""
+        given = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
+        try:
+            return msgspec.convert(given, self.body, strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(str(error)) from None
 
 
 def _channel(header: bytes) -> str:
@@ -179,7 +205,8 @@ class Front:
 
     def __init__(self, framework: Litestar, hot_routes: list[HotRoute[Any]]) -> None:
         self.framework = framework
-        self._hot = {route.path.encode(): route for route in hot_routes}
+        self._hot = {route.path.encode(): route for route in hot_routes if route.method == "POST"}
+        self._hot_reads = {route.path: route for route in hot_routes if route.method == "GET"}
         self._observers: dict[tuple[str, int], Any] = {}
         self.services: Services | None = None
 
@@ -188,26 +215,31 @@ class Front:
         self.services = self.framework.state.services = services
 
     def hot_route(self, path: bytes) -> HotRoute[Any] | None:
+        """The one that answers a POST."""
         return self._hot.get(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self.framework(scope, receive, send)
             return
-        route = self._hot.get(scope["path"].encode())
-        if route is None or scope["method"] != "POST" or self.services is None:
+        route = self._hot_route_of(scope)
+        if route is None or self.services is None:
             await self._pass_on(scope, receive, send, time.perf_counter())
             return
-        status, headers, body = await self.answer(
-            route, dict(scope["headers"]), scope["client"], await read_body(receive)
-        )
+        raw = scope["query_string"] if route.method == "GET" else await read_body(receive)
+        status, headers, body = await self.answer(route, dict(scope["headers"]), scope["client"], raw)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _hot_route_of(self, scope: HTTPScope) -> HotRoute[Any] | None:
+        if scope["method"] == "POST":
+            return self._hot.get(scope["path"].encode())
+        return self._hot_reads.get(scope["path"]) if scope["method"] == "GET" else None
 
     async def answer(
         self, route: HotRoute[Any], received: Headers, client: Client, raw: bytes
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body for a hot call, whatever happens; `raw` is its body."""
+        """Status, headers and body for a hot call, whatever happens; `raw`: its body, of a GET its query."""
         assert self.services is not None
         started = time.perf_counter()
         name = request_id(received)

@@ -6,7 +6,8 @@ is shown: the cheapest of all its campaigns that still has stock. What is by lin
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -21,6 +22,7 @@ from app.lib.parameters import before
 from app.showcase.schemas import (
     CampaignItemView,
     CampaignOnSale,
+    CampaignsFilter,
     CampaignsFound,
     CampaignsQuery,
     CampaignWhole,
@@ -44,19 +46,23 @@ async def query_campaigns(services: Services, request: HotRequest[CampaignsQuery
     return Answer(200, _encode(CampaignsFound(await services.shelf.of_items(item_ids))))
 
 
-async def list_campaigns(
-    shelf: Shelf, item_id: str | None, shop_id: str | None, cursor: str, limit: int
-) -> Page[CampaignOnSale]:
-    """By item id, each once; of one item or all, of one shop or all."""
-    item_ids = shelf.campaigns.items_of_shop.get(shop_id, ())
-    if item_id is not None:
-        item_ids = (item_id,) if item_id in item_ids else ()
+async def show_campaigns_on_sale(services: Services, request: HotRequest[CampaignsFilter]) -> Answer:
+    """Each item once, with the cheapest offer of its campaigns that still has stock; ordered by item id."""
+    wanted, shelf = request.body, services.shelf
+    item_ids = shelf.campaigns.items_of_shop.get(wanted.shop_id, ())
+    if wanted.item_id is not None:
+        item_ids = (wanted.item_id,) if _contains(item_ids, wanted.item_id) else ()
     found: list[CampaignOnSale] = []
-    for start in range(bisect_right(item_ids, cursor), len(item_ids), LOOK_AT):
+    for start in range(bisect_right(item_ids, wanted.cursor), len(item_ids), LOOK_AT):
         found += await shelf.of_items(item_ids[start : start + LOOK_AT])
-        if len(found) > limit:
+        if len(found) > wanted.limit:
             break
-    return Page.cut(found, limit, lambda shown: shown.item_id)
+    return Answer(200, _encode(Page.cut(found, wanted.limit, lambda shown: shown.item_id)))
+
+
+def _contains(ordered: Sequence[str], wanted: str) -> bool:
+    place = bisect_left(ordered, wanted)
+    return place < len(ordered) and ordered[place] == wanted
 
 
 async def show_campaign(shelf: Shelf, campaign_id: int) -> CampaignWhole:

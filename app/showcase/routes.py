@@ -13,35 +13,24 @@ from app.lib.bounds import NUMBER
 from app.lib.errors import Unavailable
 from app.lib.hot import HotRoute
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, Limit, NumberCursor, PathNumber, QueryId, before
+from app.lib.parameters import Limit, NumberCursor, PathNumber, before
 from app.showcase import query, slots
 from app.showcase.errors import CampaignNotListed
 from app.showcase.schemas import (
     CampaignItemView,
     CampaignOnSale,
+    CampaignsFilter,
     CampaignsFound,
     CampaignsQuery,
     CampaignWhole,
     HomePage,
+    NoFilter,
     Slots,
     SlotsDocument,
     WaitingGroup,
 )
 
 QueryNumber = Annotated[str, QueryParameter(pattern=NUMBER)]
-
-
-@get("/groupbuy/campaigns")
-async def show_campaigns_on_sale(
-    services: ServicesDependency,
-    visitor: Visitor,  # noqa: ARG001 - asking for it counts the call
-    item_id: QueryId = None,
-    shop_id: QueryId = None,
-    limit: Limit = PAGE_LIMIT_DEFAULT,
-    cursor: Cursor = "",
-) -> Page[CampaignOnSale]:
-    """Each item once, with the cheapest offer of its campaigns that still has stock; ordered by item id."""
-    return await query.list_campaigns(services.shelf, item_id, shop_id, cursor, limit)
 
 
 @get("/groupbuy/campaigns/{campaign_id:str}", problems=(CampaignNotFound,))
@@ -74,15 +63,6 @@ async def show_campaign_item(
     return await query.show_campaign_item(services, visitor, int(campaign_item_id))
 
 
-@get("/groupbuy/slots")
-async def show_home_page(
-    services: ServicesDependency,
-    visitor: Visitor,  # noqa: ARG001 - asking for it counts the call
-) -> HomePage:
-    """The home page's places, in order, with what of their campaigns is on sale now."""
-    return await slots.show_home_page(services)
-
-
 @get("/op/slots")
 async def show_slots(
     services: ServicesDependency,
@@ -110,22 +90,39 @@ async def show_slots_changes(
 
 
 ROUTES = [
-    show_campaigns_on_sale,
     show_campaign_by_link,
     show_waiting_groups,
     show_campaign_item,
-    show_home_page,
     show_slots,
     put_slots,
     show_slots_changes,
 ]
+_OF_READING = ((Unavailable, "overloaded"), (Unavailable, "stopping"))
 HOT_ROUTES: list[HotRoute[Any]] = [
+    HotRoute(
+        "/groupbuy/campaigns",
+        CampaignsFilter,
+        Page[CampaignOnSale],
+        query.show_campaigns_on_sale,
+        method="GET",
+        roles=None,
+        problems=_OF_READING,
+    ),
     HotRoute(
         "/groupbuy/campaigns/query",
         CampaignsQuery,
         CampaignsFound,
         query.query_campaigns,
         roles=None,
-        problems=((Unavailable, "overloaded"), (Unavailable, "stopping"), (Unavailable, "ledger_down")),
-    )
+        problems=_OF_READING,
+    ),
+    HotRoute(
+        "/groupbuy/slots",
+        NoFilter,
+        HomePage,
+        slots.show_home_page,
+        method="GET",
+        roles=None,
+        problems=_OF_READING,
+    ),
 ]

@@ -12,7 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 
 from app.campaigns.schemas import StockPolicy
-from app.lib.bounds import Id, Number, Time, in_utc
+from app.lib.bounds import PRINTABLE, Id, Number, Time, in_utc
+from app.lib.page import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 
 # What a screen of cards shows; each id may stand for several campaigns.
 ITEM_IDS_MAX = 50
@@ -20,11 +21,26 @@ ITEM_IDS_MAX = 50
 SLOTS_MAX = 20
 CAMPAIGNS_OF_SLOT_MAX = 20
 
+PageLimit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
+
 
 class CampaignsQuery(Struct, forbid_unknown_fields=True, gc=False):
     """The body of `groupbuy/campaigns/query`."""
 
     item_ids: Annotated[list[Id], Meta(min_length=1, max_length=ITEM_IDS_MAX)]
+
+
+class CampaignsFilter(Struct, frozen=True, gc=False):
+    """The query of `GET groupbuy/campaigns`."""
+
+    item_id: Id | None = None
+    shop_id: Id | None = None
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
+    cursor: Annotated[str, Meta(max_length=64, pattern=PRINTABLE)] = ""
+
+
+class NoFilter(Struct, frozen=True, gc=False):
+    """Of a call that takes nothing."""
 
 
 class WaitingGroup(Struct, frozen=True, gc=False):

@@ -12,12 +12,16 @@ import msgspec
 from app.bootstrap import Services
 from app.campaigns.errors import CampaignNotFound
 from app.lib.auth import Caller
+from app.lib.hot import HotRequest
+from app.lib.idempotency import Answer
 from app.lib.page import Page
 from app.lib.postgres import Connection, Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.showcase.errors import CampaignNotListed
-from app.showcase.schemas import HomePage, HomeSlot, Slots, SlotsDocument
+from app.showcase.schemas import HomePage, HomeSlot, NoFilter, Slots, SlotsDocument
 from app.showcase.waiting import sql
+
+_encode = msgspec.json.Encoder().encode
 
 
 async def put_slots(services: Services, op: Caller, wanted: SlotsDocument) -> Slots:
@@ -46,8 +50,8 @@ async def list_changes(pool: Pool, before_version: int, limit: int) -> Page[Slot
     return Page.cut([_slots(row) for row in rows], limit, lambda slots: slots.version or "")
 
 
-async def show_home_page(services: Services) -> HomePage:
-    """Places whose time it is, and in them what has stock; a place that would be empty is left out."""
+async def show_home_page(services: Services, _: HotRequest[NoFilter]) -> Answer:
+    """The home page's places whose time it is, in order, with what is on sale now; none that is empty."""
     now = services.clock.now()
     shown = []
     for slot in services.shelf.campaigns.slots.slots:
@@ -55,7 +59,7 @@ async def show_home_page(services: Services) -> HomePage:
             campaigns = await services.shelf.of_campaigns([int(each) for each in slot.campaign_ids])
             if campaigns:
                 shown.append(HomeSlot(slot.name, slot.ends_at, campaigns))
-    return HomePage(shown)
+    return Answer(200, _encode(HomePage(shown)))
 
 
 async def _check(connection: Connection, wanted: SlotsDocument) -> None:

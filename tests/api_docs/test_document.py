@@ -186,6 +186,15 @@ def test_bodies_are_described_as_strictly_as_they_are_read(document: dict[str, A
     assert line["properties"]["quantity"] == {"type": "integer", "minimum": 1, "maximum": 9_999}
 
 
+def test_queries_are_described_as_strictly_as_they_are_read(document: dict[str, Any]) -> None:
+    for path in ("/groupbuy/campaigns", "/op/campaigns"):  # without the framework, and with it
+        found = {each["name"]: each for each in document["paths"][path]["get"]["parameters"]}
+        assert found["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
+        assert (found["shop_id"]["in"], found["shop_id"]["required"]) == ("query", False)
+        assert found["shop_id"]["schema"]["maxLength"] == 64
+        assert found["cursor"]["schema"].keys() > {"pattern"}
+
+
 def test_the_examples_are_what_the_calls_take_and_give() -> None:
     shapes: dict[str, tuple[Any, Any]] = {
         "/shopping/cal_price/v4_4": (CartRequest, Summary),
