@@ -232,9 +232,10 @@ class Front:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _hot_route_of(self, scope: HTTPScope) -> HotRoute[Any] | None:
+        path = scope["path"].rstrip("/")  # the framework, too, takes a path with a slash at its end
         if scope["method"] == "POST":
-            return self._hot.get(scope["path"].encode())
-        return self._hot_reads.get(scope["path"]) if scope["method"] == "GET" else None
+            return self._hot.get(path.encode())
+        return self._hot_reads.get(path) if scope["method"] == "GET" else None
 
     async def answer(
         self, route: HotRoute[Any], received: Headers, client: Client, raw: bytes

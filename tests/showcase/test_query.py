@@ -212,6 +212,15 @@ async def test_a_campaign_item_is_public_from_its_publishing_on_also_when_it_is_
     assert service["settlement_price_minor"] == 7_999
 
 
+async def test_a_slash_at_the_end_of_a_path_changes_nothing(market: Market) -> None:
+    await market.publish("tea", {"1001": 8_000})
+    listed = await market.get("/groupbuy/campaigns", item_id="tea")
+    assert await market.get("/groupbuy/campaigns/", item_id="tea") == listed
+    asked = await market.call({}, "POST", "/groupbuy/campaigns/query/", {"item_ids": ["tea"]})
+    assert asked["items"] == listed["items"]
+    assert (await market.call({}, "POST", "/groupbuy/campaigns", status=405))["code"] == "method_not_allowed"
+
+
 async def test_bad_input_is_refused(market: Market) -> None:
     for body in (
         {},
