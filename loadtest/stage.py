@@ -92,12 +92,15 @@ async def _fill(base_url: str, settings: Settings, *, campaigns: bool) -> Stage:
     # No proxy between us and ourselves.
     async with httpx.AsyncClient(base_url=base_url, timeout=30.0, trust_env=False) as http:
         await _put_rules(http, settings)
-        if campaigns:
-            op = make_token(settings, sub="bench", role="op")
-            await _each(lambda document: _publish(http, op, document), goods.campaigns())
         tokens = [make_token(settings, sub=_buyer_id(n), role="buyer") for n in range(BUYERS)]
         two_line = [goods.cart_lines(n) for n in range(goods.CARTS)]
         await _wait_visible(http, tokens[0], two_line[-1])
+        if campaigns:
+            op = make_token(settings, sub="bench", role="op")
+            await _each(lambda document: _publish(http, op, document), goods.campaigns())
+            found = await _call(http, op, "POST", GROUP_QUERY_PATH, {"item_ids": goods.asked_items(0)})
+            if [each["item_id"] for each in found["items"]] != goods.asked_items(0):
+                raise RefusedError(f"Not all items are on sale by group buying: {found}")
         # Each by another buyer, for the rate limit's sake.
         askers = zip(cycle(tokens), two_line, strict=False)
         carts = await _each(lambda asker: _priced_cart(http, *asker), askers)

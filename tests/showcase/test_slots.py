@@ -58,6 +58,15 @@ async def test_only_what_is_on_sale_now_is_shown(market: Market) -> None:
     assert await home(market) == [("top", shown), ("drafts", shown)]
 
 
+async def test_what_has_become_by_link_only_is_not_shown(market: Market) -> None:
+    draft = await market.draft("tea", {"1001": 8_000})
+    await put(market, slot("top", draft))
+    # As if it had been sent back and changed.
+    await market.services.pool.execute("UPDATE campaign SET listed = false")
+    await market.act(draft, "publish")
+    assert await home(market) == []
+
+
 async def test_a_place_is_filled_within_its_window_only(market: Market) -> None:
     tea = await market.publish("tea", {"1001": 8_000})
     now = market.clock.now()
