@@ -128,7 +128,8 @@ class Shelf:
             await asyncio.gather(*[self._learning.submit(each) for each in unknown])
 
     async def _learn(self, campaign_ids: Sequence[int]) -> list[None]:
-        self._known |= await self._read_availability(set(campaign_ids))
+        found = await self._read_availability(set(campaign_ids))
+        self._known |= found  # what it is now: a poll may have replaced it meanwhile
         return [None] * len(campaign_ids)
 
     async def _read_availability(self, campaign_ids: Iterable[int]) -> dict[int, Availability]:
@@ -191,7 +192,8 @@ class Shelf:
             self._asked = {one: at for one, at in self._asked.items() if at > oldest and one in by_id}
             self._known = {one: seen for one, seen in self._known.items() if one in self._asked}
             for some in _parts(list(self._asked)):
-                self._known |= await self._read_availability(some)
+                found = await self._read_availability(some)
+                self._known |= found
             self._by_item.clear()
             self._by_campaign.clear()
 

@@ -13,7 +13,7 @@ from app.bootstrap import Services, open_services
 from app.lib.clock import OffsetClock
 from app.settings import Settings
 from tests.conftest import Login
-from tests.groups.conftest import PRICE_MINOR, Shop
+from tests.groups.conftest import Shop
 from tests.groups.conftest import settings as settings  # with the sandbox provider: groups begin when paid
 
 NORMAL_MINOR = 10_000
@@ -117,6 +117,3 @@ async def other(settings: Settings, clock: OffsetClock) -> AsyncIterator[Service
     """Another process of the same installation."""
     async with open_services(settings, name="other", clock=clock) as services:
         yield services
-
-
-__all__ = ["PRICE_MINOR"]

@@ -11,7 +11,8 @@ from app.lib.clock import OffsetClock
 from app.lib.postgres import transaction
 from app.settings import Settings
 from app.showcase import shelf
-from tests.showcase.conftest import PRICE_MINOR, Market
+from tests.groups.conftest import PRICE_MINOR
+from tests.showcase.conftest import Market
 from tests.waiting import wait_until
 
 FRESH_S = 1.0

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from app.groups.ledger import GRACE
 from app.groups.settle import settle_due
-from tests.showcase.conftest import PRICE_MINOR, Market
+from tests.groups.conftest import PRICE_MINOR
+from tests.showcase.conftest import Market
 from tests.waiting import wait_until
 
 
