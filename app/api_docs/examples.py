@@ -27,6 +27,7 @@ CART = {
     "address_id": None,
     "mode": "normal",
     "activity_id": None,
+    "choices": [{"choice_group": "spend-200", "promotion_id": "p-9"}],
 }
 
 LINE = {
@@ -42,6 +43,11 @@ LINE = {
     "available": True,
     "max_quantity": 5,
     "discounts": [PROMOTION, COUPON],
+    "activities": [
+        {"kind": "promotion", "activity_id": "p-9", "name": "Spend 200 save 30", "choice_group": "spend-200"},
+        {"kind": "promotion", "activity_id": "p-8", "name": "10 % off", "choice_group": "spend-200"},
+        {"kind": "flash_sale", "activity_id": "noon", "name": "Noon sale"},
+    ],
 }
 
 SUMMARY = {

@@ -20,7 +20,7 @@ from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.lines import BILL
 from app.pricing.priced import PricedWith
 from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule, coupon_rule, promotion_rule
-from app.pricing.schemas import CartLine, CartRequest
+from app.pricing.schemas import CartLine, CartRequest, Choice
 
 sql = load("explain")
 
@@ -62,7 +62,8 @@ async def gather(
         row["coupon_id"]: BuyerCoupon(row["coupon_id"], row["template_id"], "available", ALWAYS_MS, NEVER_MS)
         for row in coupons
     }
-    cart = CartRequest(currency, [_cart_line(line) for line in bought], coupon_ids=asked)
+    choices = _choices(priced_with, spent, book)
+    cart = CartRequest(currency, [_cart_line(line) for line in bought], coupon_ids=asked, choices=choices)
     buyer = Buyer(
         coupons=held,
         region=priced_with.region,
@@ -71,6 +72,16 @@ async def gather(
         is_first_order=priced_with.first_order,
     )
     return Replay(cart, book, buyer, priced_with.at_ms)
+
+
+def _choices(priced_with: PricedWith, spent: set[str], book: PriceBook) -> list[Choice]:
+    """Who chose a rule that was spent got none of its group: the book is without it."""
+    groups = {rule.choice_group for rule in book.promotions.values()}
+    return [
+        msgspec.structs.replace(each, promotion_id=None) if each.promotion_id in spent else each
+        for each in priced_with.choices
+        if each.promotion_id not in spent or each.choice_group in groups
+    ]
 
 
 def _cart_line(line: Row) -> CartLine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from app.pricing.lanes import LANES
 from app.pricing.limits import RuleUse, UseKey
 from app.pricing.regions import ANYWHERE
 from app.pricing.rules import Rule
+from app.pricing.schemas import Activity
 from app.pricing.tax import TaxRule, index_by_region
 
 # The rules of a SKU, once gathered, are kept for the book's life. 20,000 SKUs cover the busy part of a
@@ -65,8 +67,12 @@ class PriceBook(Struct, frozen=True, eq=False):
     # how far it has come
     promotions_version: int = 0
     catalog_version: int = 0
+    # the sales that had not ended, by the SKUs that they sell
+    sales_by_sku: dict[str, tuple[FlashSale, ...]] = {}
     # each book gathers anew
     rules_by_sku: dict[str, tuple[Rule, ...]] = {}
+    # of a SKU in a currency: from when and until when, and which (activities.py)
+    activities_by_sku: dict[tuple[str, str], tuple[int, int, list[Activity]]] = {}
 
     @property
     def needs_region(self) -> bool:
@@ -102,10 +108,15 @@ class PriceBook(Struct, frozen=True, eq=False):
             all_skus.pop(sku_id, None)
         all_shops = {**self.shops, **{shop.shop_id: shop for shop in shops}}
         priced = self.has_member_prices or any(sku.member_prices is not None for sku in changed.values())
-        return replace(self, shops=all_shops, skus=all_skus, has_member_prices=priced, rules_by_sku={})
+        return replace(self, shops=all_shops, skus=all_skus, has_member_prices=priced, **_unread())
 
     def with_flash_sales(self, changed: Iterable[FlashSale]) -> PriceBook:
-        return replace(self, flash_sales={**self.flash_sales, **{sale.activity_id: sale for sale in changed}})
+        sales = {**self.flash_sales, **{sale.activity_id: sale for sale in changed}}
+        by_sku: dict[str, tuple[FlashSale, ...]] = {}
+        for sale in sales.values():
+            for sku_id in sale.items if not sale.ended else ():
+                by_sku[sku_id] = (*by_sku.get(sku_id, ()), sale)
+        return replace(self, flash_sales=sales, sales_by_sku=by_sku, activities_by_sku={})
 
     def with_templates(self, changed: Iterable[Rule], offered: Iterable[Offer] = ()) -> PriceBook:
         """`offered`: those of the changed ones that can be claimed."""
@@ -142,7 +153,7 @@ class PriceBook(Struct, frozen=True, eq=False):
             index[key] = (*(rule for rule in index.get(key, ()) if rule not in gone), *rules)
         promotions |= added
         special = _special(promotions, self.templates)
-        return replace(self, promotions=promotions, index=index, rules_by_sku={}, **special)
+        return replace(self, promotions=promotions, index=index, **_unread(), **special)
 
     def with_versions(self, versions: Mapping[str, int]) -> PriceBook:
         return replace(self, promotions_version=versions["promotions"], catalog_version=versions["catalog"])
@@ -154,6 +165,11 @@ class PriceBook(Struct, frozen=True, eq=False):
     def with_uses(self, uses: Mapping[UseKey, int]) -> PriceBook:
         """What has been taken of limited rules, as just read."""
         return replace(self, uses={**self.uses, **uses})
+
+
+def _unread() -> dict[str, Any]:
+    """The fields of the book that are gathered as carts ask for them."""
+    return {"rules_by_sku": {}, "activities_by_sku": {}}
 
 
 def _special(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:

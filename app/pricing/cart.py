@@ -56,6 +56,7 @@ async def price_cart(
         channel,
         tuple(buyer.tags),
         buyer.is_first_order,
+        cart.choices,
     )
     return priced
 

@@ -93,7 +93,7 @@ def _settle(
 
 def _groups(promotions: Promotions) -> list[Promotions]:
     """The choice groups that leave a choice."""
-    named = [entry for entry in promotions if entry.rule.choice_group is not None]
+    named = [entry for entry in promotions if entry.rule.choice_group is not None and _is_open(entry)]
     if len(named) < 2:
         return []
     groups: dict[str | None, Promotions] = {}
@@ -104,4 +104,10 @@ def _groups(promotions: Promotions) -> list[Promotions]:
 
 def _only(winners: Iterable[Entry], groups: list[Promotions], promotions: Promotions) -> Promotions:
     losers = {entry for group in groups for entry in group}.difference(winners)
-    return [entry for entry in promotions if entry not in losers]
+    kept = [entry.otherwise if entry in losers else entry for entry in promotions]
+    return [entry for entry in kept if entry is not None]
+
+
+def _is_open(entry: Entry) -> bool:
+    """Whether there are lines for which the buyer has not chosen."""
+    return not entry.chosen or entry.otherwise is not None

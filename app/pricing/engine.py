@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from app.pricing.activities import name_activities
 from app.pricing.audience import FIRST_ORDER_USE
 from app.pricing.bills import complete_bills
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
 from app.pricing.charges import Charges, add_charges, charge
+from app.pricing.choices import honour_choices
 from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import Gift
@@ -75,7 +77,8 @@ def price(
     charges = charge(basket, walk, book, buyer.region)
     gifts = pack_gifts(walk.given, basket, book, hints)
     walk.misses += [Miss(each.entry, SOLD_OUT) for each in gifts.gone]
-    rejected += rejections(walk.misses)
+    told = rejections(walk.misses)
+    rejected += told if not cart.choices else [each for each in told if each not in rejected]
     priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
     count_points(cart, buyer.purse, walk.steps, priced, book)
     if basket.bills:
@@ -85,6 +88,7 @@ def price(
     if book.asks_who and _is_for_first_order(walk, gifts, charges):
         priced.uses = [*priced.uses, FIRST_ORDER_USE]
     priced.region = buyer.region
+    name_activities(priced, book, now_ms)
     if basket.rates:
         name_rates(priced, basket)
     return priced
@@ -94,19 +98,28 @@ def apply_rules(
     cart: CartRequest, book: PriceBook, buyer: Buyer, basket: Basket
 ) -> tuple[Walk, list[Rejected]]:
     """What each rule gives and why others give nothing; and what was asked for and cannot apply at all."""
-    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
+    promotions, not_followed = _promotions(cart, book, buyer, basket)
     if cart.auto_coupons:
         promotions, chosen, rejected = _choose_coupons(cart.coupon_ids, buyer, promotions, basket, book)
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         chosen = with_allowances(chosen, book, buyer, cart.currency)
         promotions = settle_choice_groups(promotions, chosen, basket.lines)
+    rejected += not_followed
     entries = in_order(promotions, chosen)
     if asks_for_any(cart):
         deductions, refused = deduction_entries(cart, buyer.purse, basket, book)
         entries = in_order(entries, deductions)
         rejected += refused
     return walk_on(start(basket.lines), entries, basket.lines), rejected
+
+
+def _promotions(
+    cart: CartRequest, book: PriceBook, buyer: Buyer, basket: Basket
+) -> tuple[list[Entry], list[Rejected]]:
+    """Those that may apply, as the buyer has chosen among them; and the choices that are not followed."""
+    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
+    return honour_choices(cart.choices, promotions, basket, book) if cart.choices else (promotions, [])
 
 
 def _is_for_first_order(walk: Walk, gifts: Gifts, charges: Charges | None) -> bool:
@@ -123,7 +136,7 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     Raises as `price` does.
     """
     basket = resolve(cart, book, now_ms, buyer.tags)
-    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
+    promotions, _ = _promotions(cart, book, buyer, basket)
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
     entries = with_allowances(entries, book, buyer, cart.currency)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
 from app.pricing.limits import RuleUse
-from app.pricing.schemas import LineSummary, Summary
+from app.pricing.schemas import Choice, LineSummary, Summary
 
 
 class PricedLine(Struct, gc=False):
@@ -47,6 +47,8 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     # where a rule or a price asked for them
     buyer_tags: Sequence[str] = ()
     first_order: bool = False
+    # what the buyer asked for in choice groups
+    choices: Sequence[Choice] = ()
 
 
 class Priced(Struct, gc=False):

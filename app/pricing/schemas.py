@@ -25,6 +25,8 @@ from app.lib.bounds import (
 LINES_MAX = 100
 COUPONS_MAX = 20
 GIFT_CARDS_MAX = 10
+# One for each line, and for some groups the whole cart's.
+CHOICES_MAX = 2 * LINES_MAX
 
 
 class CartLine(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -33,6 +35,19 @@ class CartLine(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True)
     # of a bill alone: what was given at the counter, and the part of it that takes no part in discounts
     amount_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)] | None = None
     undiscounted_minor: AmountMinor = 0
+
+
+class Choice(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """Of a choice group the promotion that the buyer wants, for one SKU's line or for all others.
+
+    The server follows it only where the buyer is entitled to it; else it is named in `rejected`.
+    """
+
+    choice_group: Id
+    # null: none of them
+    promotion_id: Id | None
+    # null: every line that has no choice of its own
+    sku_id: Id | None = None
 
 
 class CartRequest(Struct, forbid_unknown_fields=True, gc=False):
@@ -48,10 +63,16 @@ class CartRequest(Struct, forbid_unknown_fields=True, gc=False):
     address_id: Id | None = None
     mode: Literal["normal", "flash"] = "normal"
     activity_id: Id | None = None
+    # of a group without a choice the best for the buyer applies
+    choices: Annotated[list[Choice], Meta(max_length=CHOICES_MAX)] = []
 
     def __post_init__(self) -> None:
         if (self.mode == "flash") is (self.activity_id is None):
             raise ValueError("`activity_id` goes with `mode: flash`, and only with it")
+        if self.choices:
+            chosen_for = {(each.choice_group, each.sku_id) for each in self.choices}
+            if len(chosen_for) < len(self.choices):
+                raise ValueError("one choice for each choice group and SKU")
 
 
 class CheckoutRequest(CartRequest, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -89,6 +110,18 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
     gains_minor: int | None = None
 
 
+class Activity(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a SKU is in: a `promotion` that is on, or an open `flash_sale`.
+
+    Of the promotions that name one `choice_group` the buyer gets one, and may say which (`choices`).
+    """
+
+    kind: str
+    activity_id: str
+    name: str
+    choice_group: str | None = None
+
+
 class LineSummary(Struct, gc=False, omit_defaults=True):
     sku_id: str
     quantity: int
@@ -107,6 +140,8 @@ class LineSummary(Struct, gc=False, omit_defaults=True):
     tax_included_minor: int = 0
     # of a bill: the part of its goods that takes no part in discounts
     undiscounted_minor: int = 0
+    # what the SKU is in, whether or not it lowers this line
+    activities: list[Activity] = []
 
 
 class PriceDifference(Struct, frozen=True, gc=False, omit_defaults=True):

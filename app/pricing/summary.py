@@ -28,7 +28,7 @@ def rejections(misses: Sequence[Miss]) -> list[Rejected]:
     rejected: list[Rejected] = []
     near_misses = 0
     for miss in misses:
-        if miss.entry.rule.kind == "promotion":
+        if miss.entry.rule.kind == "promotion" and not miss.entry.chosen:
             near_misses += miss.code in TOLD_OF_PROMOTIONS
             if miss.code not in TOLD_OF_PROMOTIONS or near_misses > NEAR_MISSES_MAX:
                 continue

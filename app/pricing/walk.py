@@ -34,6 +34,10 @@ class Entry(Struct, frozen=True, gc=False, eq=False):
     aimed: Sequence[int] | None = None
     # of a limited rule: what is left of it; or that it is not for this buyer
     allowance: Allowance | NotFor | None = None
+    # whether the buyer has chosen it of its choice group, for some lines at least
+    chosen: bool = False
+    # what it comes down to where the others of its lines go to the best of its group, and that is another
+    otherwise: Entry | None = None
 
 
 class Step(Struct, frozen=True, gc=False, eq=False):
