@@ -86,7 +86,11 @@ class Purses:
             return {}
         return {
             row["code"]: GiftCard(
-                str(row["card_id"]), row["currency"], row["balance_minor"], milliseconds(row["expires_at"])
+                str(row["card_id"]),
+                row["currency"],
+                row["balance_minor"],
+                milliseconds(row["expires_at"]),
+                row["pays_charges"],
             )
             for row in await self._pool.fetch(cards_sql.cards_of_codes, codes)
         }
@@ -105,6 +109,7 @@ class Purses:
                 row["min_amount_minor"],
                 row["status"],
                 milliseconds(row["expires_at"]),
+                row["pays_charges"],
             )
             for row in await self._pool.fetch(packets_sql.packets_by_id, packet_ids)
         }

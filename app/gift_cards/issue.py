@@ -41,6 +41,7 @@ async def issue(services: Services, caller: Caller, key: str | None, wanted: Iss
             wanted.amount_minor,
             expires_at,
             now,
+            wanted.pays_charges,
         )
         await _fill(connection, list(codes), wanted, now)
         cards = [IssuedGiftCard(str(card_id), code) for card_id, code in codes.items()]

@@ -15,12 +15,16 @@ CARDS_MAX = 1_000
 
 
 class IssueGiftCards(Struct, frozen=True, forbid_unknown_fields=True):
-    """`count` cards of this amount; `valid_days` None: they never end."""
+    """`count` cards of this amount; `valid_days` None: they never end.
+
+    `pays_charges`: they pay freight and tax too, and not goods alone.
+    """
 
     amount_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
     currency: Currency
     count: Annotated[int, Meta(ge=1, le=CARDS_MAX)] = 1
     valid_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
+    pays_charges: bool = True
 
     def __post_init__(self) -> None:
         if not is_currency(self.currency):
@@ -47,3 +51,4 @@ class GiftCard(Struct, frozen=True):
     amount_minor: int
     balance_minor: int
     expires_at: datetime
+    pays_charges: bool

@@ -32,6 +32,8 @@ class PointsRules(Struct, frozen=True, forbid_unknown_fields=True):
     currencies: Annotated[dict[Currency, PointsRate], Meta(max_length=32)] = {}
     cap_bp: Annotated[int, Meta(ge=1, le=WHOLE_BP)] = WHOLE_BP
     valid_days: Annotated[int, Meta(ge=1, le=VALID_DAYS_MAX)] | None = 365
+    # whether they pay freight and tax too, up to the same part of it
+    pays_charges: bool = False
 
     def __post_init__(self) -> None:
         for currency in self.currencies:

@@ -29,6 +29,8 @@ class GiftCard(Struct, frozen=True, gc=False):
     currency: str
     balance_minor: int
     ends_at_ms: int
+    # freight and tax too, and not only goods
+    pays_charges: bool = True
 
 
 class RedPacket(Struct, frozen=True, gc=False):
@@ -43,6 +45,7 @@ class RedPacket(Struct, frozen=True, gc=False):
     # "available", "locked", "used" or "expired"
     status: str
     ends_at_ms: int
+    pays_charges: bool = False
 
 
 class Purse(Struct, frozen=True, gc=False, eq=False):

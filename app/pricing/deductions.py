@@ -53,7 +53,10 @@ def _points(asked: int, held: int, basket: Basket, book: PriceBook) -> Entry | R
     if held == 0:
         return Rejected(POINTS, POINTS, "Points", "balance_too_low", missing_quantity=asked)
     effect = TakePoints(min(asked, held), rate.minor_per_point, book.points.cap_bp)
-    return Entry(_rule(POINTS, POINTS, "Points", effect, book), POINTS, basket.tie_order)
+    pays_charges = book.points.pays_charges
+    return Entry(
+        _rule(POINTS, POINTS, "Points", effect, book, pays_charges=pays_charges), POINTS, basket.tie_order
+    )
 
 
 def _red_packet(
@@ -73,7 +76,8 @@ def _red_packet(
         return Rejected(RED_PACKET, packet_id, packet.name, "currency_not_accepted")
     if not indexes:
         return Rejected(RED_PACKET, packet_id, packet.name, "not_in_scope")
-    rule = _rule(RED_PACKET, packet_id, packet.name, AmountOff(packet.amount_minor), book, packet)
+    effect = AmountOff(packet.amount_minor)
+    rule = _rule(RED_PACKET, packet_id, packet.name, effect, book, packet, pays_charges=packet.pays_charges)
     return Entry(rule, packet_id, indexes)
 
 
@@ -88,7 +92,8 @@ def _gift_card(code: str, card: GiftCard | None, basket: Basket, book: PriceBook
     if card.balance_minor == 0:
         return Rejected(GIFT_CARD, code, name, "balance_too_low")
     # Its id, not its code: whoever reads the order could spend what is left on the card.
-    rule = _rule(GIFT_CARD, card.card_id, name, AmountOff(card.balance_minor), book)
+    effect = AmountOff(card.balance_minor)
+    rule = _rule(GIFT_CARD, card.card_id, name, effect, book, pays_charges=card.pays_charges)
     return Entry(rule, card.card_id, basket.tie_order)
 
 
@@ -99,6 +104,8 @@ def _rule(
     effect: Effect | TakePoints,
     book: PriceBook,
     packet: RedPacket | None = None,
+    *,
+    pays_charges: bool,
 ) -> Rule:
     lane = book.lanes.index(kind)
     shop_id = None if packet is None else packet.shop_id
@@ -120,15 +127,25 @@ def _rule(
         effect=effect,
         max_discount_minor=None,
         max_quantity=None,
+        pays_charges=pays_charges,
     )
 
 
 def count_points(
-    cart: CartRequest, purse: Purse, steps: Sequence[Step], priced: Priced, book: PriceBook
+    cart: CartRequest,
+    purse: Purse,
+    steps: Sequence[Step],
+    priced: Priced,
+    book: PriceBook,
+    charges_paid_minor: int,
 ) -> None:
-    """Say in the summary how many points are earned, how many used, and why not all that were asked for."""
+    """Say in the summary how many points are earned, how many used, and why not all that were asked for.
+
+    The summary has no charges yet: what was paid of them already is no part of the money for goods.
+    """
     summary = priced.summary
-    summary.points_earned = book.points.earned(summary.currency, summary.payable_minor)
+    money_minor = summary.payable_minor + charges_paid_minor
+    summary.points_earned = book.points.earned(summary.currency, money_minor)
     for step in steps:
         effect = step.entry.rule.effect
         if isinstance(effect, TakePoints):

@@ -23,6 +23,7 @@ from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import Gift
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
 from app.pricing.lines import Basket, resolve
+from app.pricing.pay_charges import pay_charges
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
 from app.pricing.schemas import CartRequest, Rejected
@@ -75,12 +76,15 @@ def price(
     basket = resolve(cart, book, now_ms, buyer.tags)
     walk, rejected = apply_rules(cart, book, buyer, basket)
     charges = charge(basket, walk, book, buyer.region)
+    paid_minor = 0
+    if charges is not None and asks_for_any(cart):
+        paid_minor = pay_charges(walk, charges)
     gifts = pack_gifts(walk.given, basket, book, hints)
     walk.misses += [Miss(each.entry, SOLD_OUT) for each in gifts.gone]
     told = rejections(walk.misses)
     rejected += told if not cart.choices else [each for each in told if each not in rejected]
     priced = summarize(basket, walk, gifts, rejected, hints, quote_id, quote_ttl_s)
-    count_points(cart, buyer.purse, walk.steps, priced, book)
+    count_points(cart, buyer.purse, walk.steps, priced, book, paid_minor)
     if basket.bills:
         complete_bills(priced, basket)
     if charges is not None:  # points are earned for goods alone

@@ -99,6 +99,8 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     choice_group: str | None = None
     stack_category: str | None = None
     bars_coupons: bool = False
+    # of what the buyer pays with: freight and tax too, and not only goods
+    pays_charges: bool = False
     use_limits: UseLimits | None = None
     # None: for everybody
     audience: Audience | None = None

@@ -31,7 +31,14 @@ async def put_pool(
     async with transaction(pool) as connection:
         if document.shop_id is not None:
             await read_shop(connection, document.shop_id)
-        await connection.execute(sql.upsert_pool, pool_id, document.shop_id, document.name, document.currency)
+        await connection.execute(
+            sql.upsert_pool,
+            pool_id,
+            document.shop_id,
+            document.name,
+            document.currency,
+            document.pays_charges,
+        )
         stored = await read_pool(connection, caller, pool_id)
         if (stored.shop_id, stored.currency) != (document.shop_id, document.currency):
             raise PoolFixed(shop_id=stored.shop_id, currency=stored.currency)

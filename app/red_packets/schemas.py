@@ -17,11 +17,15 @@ AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 
 
 class RedPacketPoolDocument(Struct, frozen=True, forbid_unknown_fields=True):
-    """`shop_id` null: the platform's, whose packets are good in every shop."""
+    """`shop_id` null: the platform's, whose packets are good in every shop.
+
+    `pays_charges`: they pay freight and tax too, and not goods alone.
+    """
 
     name: Name
     currency: Currency
     shop_id: Id | None = None
+    pays_charges: bool = False
 
     def __post_init__(self) -> None:
         if not is_currency(self.currency):
@@ -34,6 +38,7 @@ class RedPacketPool(Struct, frozen=True):
     currency: str
     shop_id: str | None
     balance_minor: int
+    pays_charges: bool
 
 
 class FundPool(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,3 +82,4 @@ class RedPacket(Struct, frozen=True):
     min_amount_minor: int
     status: str
     expires_at: datetime
+    pays_charges: bool

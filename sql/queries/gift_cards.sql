@@ -1,17 +1,17 @@
 -- name: add_cards!
 -- New cards of one amount.
-INSERT INTO gift_card (card_id, code, currency, amount_minor, expires_at, created_at)
-SELECT card_id, code, $3, $4, $5, $6 FROM unnest($1::bigint[], $2::text[]) AS c (card_id, code);
+INSERT INTO gift_card (card_id, code, currency, amount_minor, expires_at, created_at, pays_charges)
+SELECT card_id, code, $3, $4, $5, $6, $7 FROM unnest($1::bigint[], $2::text[]) AS c (card_id, code);
 
 -- name: read_card
 -- One card with what is left on it.
-SELECT c.card_id, c.currency, c.amount_minor, b.amount AS balance_minor, c.expires_at
+SELECT c.card_id, c.currency, c.amount_minor, b.amount AS balance_minor, c.expires_at, c.pays_charges
 FROM gift_card AS c JOIN balance AS b ON b.account = 'gift_card:' || c.card_id AND b.currency = c.currency
 WHERE c.code = $1;
 
 -- name: cards_of_codes
 -- The cards that carts name, with what is left on them.
-SELECT c.code, c.card_id, c.currency, b.amount AS balance_minor, c.expires_at
+SELECT c.code, c.card_id, c.currency, b.amount AS balance_minor, c.expires_at, c.pays_charges
 FROM gift_card AS c JOIN balance AS b ON b.account = 'gift_card:' || c.card_id AND b.currency = c.currency
 WHERE c.code = ANY($1::text[]);
 

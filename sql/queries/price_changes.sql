@@ -10,9 +10,12 @@ ORDER BY o.order_id FOR UPDATE OF o;
 SELECT status FROM pay_order WHERE order_id = $1 AND due_number = 1 FOR UPDATE;
 
 -- name: read_lines
--- The lines of an order: price without freight and without a seller's change, freight, the change in force.
-SELECT line_id, payable_minor + price_change_minor - freight_minor AS price_minor, freight_minor, price_change_minor
-FROM order_line WHERE order_id = $1 ORDER BY line_id;
+-- The lines of an order without a seller's change: price without freight, freight that no gift card has paid, and
+-- the change in force.
+SELECT line_id, unchanged_minor - least(freight_minor, unchanged_minor) AS price_minor,
+    least(freight_minor, unchanged_minor) AS freight_minor, price_change_minor
+FROM (SELECT *, payable_minor + price_change_minor AS unchanged_minor FROM order_line WHERE order_id = $1) AS line
+ORDER BY line_id;
 
 -- name: has_open_attempts
 -- Whether the buyer may be paying a root order right now.

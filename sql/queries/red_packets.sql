@@ -1,11 +1,12 @@
 -- name: upsert_pool!
--- Create a pool, or change its name.
-INSERT INTO red_packet_pool (pool_id, shop_id, name, currency) VALUES ($1, $2, $3, $4)
-ON CONFLICT (pool_id) DO UPDATE SET name = excluded.name WHERE red_packet_pool.name <> excluded.name;
+-- Create a pool, or change its name and what its packets pay.
+INSERT INTO red_packet_pool (pool_id, shop_id, name, currency, pays_charges) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (pool_id) DO UPDATE SET name = excluded.name, pays_charges = excluded.pays_charges
+    WHERE (red_packet_pool.name, red_packet_pool.pays_charges) <> (excluded.name, excluded.pays_charges);
 
 -- name: read_pool
 -- One pool with what is in it.
-SELECT p.pool_id, p.name, p.currency, p.shop_id, coalesce(b.amount, 0) AS balance_minor
+SELECT p.pool_id, p.name, p.currency, p.shop_id, coalesce(b.amount, 0) AS balance_minor, p.pays_charges
 FROM red_packet_pool AS p
 LEFT JOIN balance AS b ON b.account = 'red_packet_pool:' || p.pool_id AND b.currency = p.currency
 WHERE p.pool_id = $1;
@@ -18,14 +19,14 @@ SELECT packet_id, buyer_id, $3, $4, $5, $6, $7 FROM unnest($1::bigint[], $2::tex
 -- name: list_packets
 -- A buyer's packets, the newest first, from a cursor on; `expired` is what time has made of an available one.
 SELECT k.packet_id::text, p.name, p.shop_id, p.currency, k.amount_minor, k.min_amount_minor, k.expires_at,
-    CASE WHEN k.status = 'available' AND k.expires_at <= $2 THEN 'expired' ELSE k.status END AS status
+    CASE WHEN k.status = 'available' AND k.expires_at <= $2 THEN 'expired' ELSE k.status END AS status, p.pays_charges
 FROM red_packet AS k JOIN red_packet_pool AS p USING (pool_id)
 WHERE k.buyer_id = $1 AND k.packet_id < $3 ORDER BY k.packet_id DESC LIMIT $4;
 
 -- name: packets_by_id
 -- The packets that carts name.
 SELECT k.packet_id, k.buyer_id, p.name, p.shop_id, p.currency, k.amount_minor, k.min_amount_minor, k.status,
-    k.expires_at
+    k.expires_at, p.pays_charges
 FROM red_packet AS k JOIN red_packet_pool AS p USING (pool_id) WHERE k.packet_id = ANY($1::bigint[]);
 
 -- name: due_packets

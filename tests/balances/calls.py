@@ -14,6 +14,7 @@ RULES: dict[str, Any] = {
     "currencies": {"CNY": {"earn_bp": 100, "minor_per_point": 1}},
     "cap_bp": 5_000,
     "valid_days": 365,
+    "pays_charges": False,
 }
 
 

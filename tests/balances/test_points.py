@@ -27,7 +27,7 @@ async def balance(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[st
 
 async def test_without_rules_points_are_neither_earned_nor_taken(op: Operator) -> None:
     shown = (await op.client.get("/admin/points_rules", headers=op.headers)).json()
-    assert shown == {"currencies": {}, "cap_bp": 10_000, "valid_days": 365}
+    assert shown == {"currencies": {}, "cap_bp": 10_000, "valid_days": 365, "pays_charges": False}
 
 
 async def test_rules_read_back_and_are_an_operators(op: Operator, login: Login) -> None:

@@ -103,6 +103,7 @@ async def test_a_pool_keeps_its_shop_and_currency(op: Operator, services: Servic
         "currency": "CNY",
         "shop_id": None,
         "balance_minor": 100,
+        "pays_charges": False,
     }
     unknown = await op.send(100, pool_id="unknown")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "red_packet_pool_not_found")
