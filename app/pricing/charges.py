@@ -113,7 +113,7 @@ def _add_freight(
             [line.quantity for line in sent],
             [line.sku.weight_grams * line.quantity for line in sent],
             sum([costs[index] for index in parcel.indexes]),
-            _converter(parcel, basket, book),
+            converter_of(parcel, basket, book),
         )
         for index, part in zip(parcel.indexes, parts, strict=True):
             charges.freight[index] = part
@@ -121,7 +121,7 @@ def _add_freight(
         charges.warnings.append("address_not_served")
 
 
-def _converter(parcel: Parcel, basket: Basket, book: PriceBook) -> Callable[[int], int]:
+def converter_of(parcel: Parcel, basket: Basket, book: PriceBook) -> Callable[[int], int]:
     """From the template's currency into the cart's."""
     template = parcel.template
     if template.currency == basket.currency:

@@ -12,7 +12,9 @@ from math import prod
 
 from msgspec.structs import replace
 
+from app.pricing.documents import Gift
 from app.pricing.lines import Line
+from app.pricing.outlay import Outlay, total_minor
 from app.pricing.plan import in_order
 from app.pricing.schemas import Rejected
 from app.pricing.search import Search
@@ -30,28 +32,51 @@ MINIMUM_NOT_MET = "minimum_not_met"
 Promotions = list[Entry]
 
 
-def settle_choice_groups(promotions: Promotions, coupons: list[Entry], lines: Sequence[Line]) -> Promotions:
+def settle_choice_groups(
+    promotions: Promotions, coupons: list[Entry], lines: Sequence[Line], outlay: Outlay | None
+) -> Promotions:
     """Of each choice group keep the promotion with which the cart, these coupons included, is cheapest."""
 
     def payable_minor(candidates: Promotions) -> int:
-        return sum(walk_on(start(lines), in_order(candidates, coupons), lines).left)
+        return total_minor(walk_on(start(lines), in_order(candidates, coupons), lines), outlay)
 
     return _settle(promotions, payable_minor, RULES_APPLIED_MAX // max(1, len(promotions)))
 
 
 def settle_with_best_coupons(
-    promotions: Promotions, coupons: list[Entry], lines: Sequence[Line]
+    promotions: Promotions, coupons: list[Entry], lines: Sequence[Line], outlay: Outlay | None
 ) -> tuple[Promotions, Search, list[Entry]]:
-    """The promotions and the set of coupons with which the cart is cheapest, and the search that found it."""
+    """The promotions and the set of coupons with which the cart is cheapest, and the search that found it.
+
+    Coupons for gifts come on top: they make it neither cheaper nor dearer.
+    """
     groups = _groups(promotions)
     if coupons and 1 < prod(len(group) for group in groups) <= SEARCHES_MAX:
         settled = _settle(
-            promotions, lambda kept: Search(kept, coupons, lines).best().payable_minor, SEARCHES_MAX
+            promotions, lambda kept: Search(kept, coupons, lines, outlay).best().payable_minor, SEARCHES_MAX
         )
     else:
-        settled = settle_choice_groups(promotions, [], lines)
-    search = Search(settled, coupons, lines)
-    return settled, search, search.best().coupons
+        settled = settle_choice_groups(promotions, [], lines, outlay)
+    search = Search(settled, coupons, lines, outlay)
+    return settled, search, _with_gifts(search.best().coupons, settled, coupons, lines)
+
+
+def _with_gifts(
+    best: list[Entry], promotions: Promotions, coupons: list[Entry], lines: Sequence[Line]
+) -> list[Entry]:
+    """The coupons for gifts that the cart meets beside the best ones; of one stack category the first."""
+    taken = {entry.rule.stack_category for entry in best} - {None}
+    gifts = [
+        entry
+        for entry in coupons
+        if isinstance(entry.rule.effect, Gift) and entry.rule.stack_category not in taken
+    ]
+    if not gifts:
+        return best
+    both = [entry for entry in coupons if entry in best or entry in gifts]
+    walk = walk_on(start(lines), in_order(promotions, both), lines)
+    given = [each.entry for each in walk.given]
+    return [entry for entry in both if entry in best or entry in given]
 
 
 def why_left_out(

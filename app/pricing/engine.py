@@ -20,9 +20,10 @@ from app.pricing.charges import Charges, add_charges, charge
 from app.pricing.choices import honour_choices
 from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
-from app.pricing.documents import Gift
+from app.pricing.documents import FreeFreight, Gift
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
 from app.pricing.lines import Basket, resolve
+from app.pricing.outlay import Outlay, outlay_of
 from app.pricing.pay_charges import pay_charges
 from app.pricing.plan import coupon_entries, in_order, promotion_entries, with_allowances
 from app.pricing.priced import Priced
@@ -34,7 +35,8 @@ from app.pricing.walk import Entry, Miss, Walk, start, walk_on
 class UsableCoupon(Struct, frozen=True, gc=False):
     coupon_id: str
     name: str
-    # what the cart gets cheaper by with this coupon alone; nothing by one that gives a gift
+    # what the buyer pays less with this coupon alone, freight and tax included; nothing less with one that
+    # gives a gift, or frees freight that is not known yet
     saves_minor: int
     # whether it belongs to the set with which the cart is cheapest
     best: bool
@@ -103,12 +105,15 @@ def apply_rules(
 ) -> tuple[Walk, list[Rejected]]:
     """What each rule gives and why others give nothing; and what was asked for and cannot apply at all."""
     promotions, not_followed = _promotions(cart, book, buyer, basket)
+    outlay = outlay_of(basket, book, buyer.region)
     if cart.auto_coupons:
-        promotions, chosen, rejected = _choose_coupons(cart.coupon_ids, buyer, promotions, basket, book)
+        promotions, chosen, rejected = _choose_coupons(
+            cart.coupon_ids, buyer, promotions, basket, book, outlay
+        )
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         chosen = with_allowances(chosen, book, buyer, cart.currency)
-        promotions = settle_choice_groups(promotions, chosen, basket.lines)
+        promotions = settle_choice_groups(promotions, chosen, basket.lines, outlay)
     rejected += not_followed
     entries = in_order(promotions, chosen)
     if asks_for_any(cart):
@@ -144,12 +149,16 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
     entries = with_allowances(entries, book, buyer, cart.currency)
-    promotions, search, best = settle_with_best_coupons(promotions, entries, basket.lines)
+    outlay = outlay_of(basket, book, buyer.region)
+    promotions, search, best = settle_with_best_coupons(promotions, entries, basket.lines, outlay)
+    unsaid = (Gift, FreeFreight) if outlay is not None and outlay.freight_is_unknown else Gift
     usable = []
     for entry in entries:
-        saves_minor = search.saves_minor(entry)
-        why = why_left_out(entry, [], promotions, basket.lines) if saves_minor <= 0 else None
-        if why is None or (why.code == BETTER_WITHOUT and isinstance(entry.rule.effect, Gift)):
+        saves_minor = max(0, search.saves_minor(entry))
+        why = None
+        if not saves_minor and entry not in best:
+            why = why_left_out(entry, [], promotions, basket.lines)
+        if why is None or (why.code == BETTER_WITHOUT and isinstance(entry.rule.effect, unsaid)):
             usable.append(UsableCoupon(entry.rule_id, entry.rule.name, saves_minor, entry in best))
         else:
             rejected.append(why)
@@ -173,11 +182,12 @@ def _choose_coupons(
     promotions: list[Entry],
     basket: Basket,
     book: PriceBook,
+    outlay: Outlay | None,
 ) -> tuple[list[Entry], list[Entry], list[Rejected]]:
     """Promotions and coupons that are best together; why coupons that the cart named are not among them."""
     entries, refused = coupon_entries([*buyer.coupons, *named], buyer.coupons, basket, book)
     entries = with_allowances(entries, book, buyer, basket.currency)
-    promotions, _, chosen = settle_with_best_coupons(promotions, entries, basket.lines)
+    promotions, _, chosen = settle_with_best_coupons(promotions, entries, basket.lines, outlay)
     rejected = [each for each in refused if each.rule_id in named]
     for entry in entries:
         if entry.rule_id in named and entry not in chosen:

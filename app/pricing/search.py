@@ -1,8 +1,9 @@
 """The set of coupons with which a cart is cheapest: branch and bound in the order of application.
 
-Each step takes or leaves one coupon and goes on from what is left of each line, so that sets share the work
-of what they begin with. A branch is given up where it could not become cheaper even if every coupon still to
-come gave the most that it ever can. Of two equally cheap sets the smaller one wins, so that none is spent for
+Cheapest is what the buyer pays in the end, freight and tax included (outlay.py). Each step takes or leaves
+one coupon and goes on from what is left of each line, so that sets share the work of what they begin with. A
+branch is given up where it could not become cheaper even if every coupon still to come gave the most that it
+ever can. Of two equally cheap sets the smaller one wins, so that none is spent for
 nothing, then the one whose coupons end sooner.
 """
 
@@ -18,10 +19,12 @@ from app.pricing.documents import (
     BuyXGetY,
     Effect,
     FixedPrice,
+    FreeFreight,
     PercentOff,
     Tiers,
 )
 from app.pricing.lines import Line
+from app.pricing.outlay import Floor, Outlay, total_minor
 from app.pricing.plan import in_order
 from app.pricing.rules import TakePoints
 from app.pricing.walk import Entry, Walk, start, walk_on
@@ -44,19 +47,33 @@ class Found(NamedTuple):
 class Search:
     """Sets of coupons on one cart with these promotions; both enter in the order of application."""
 
-    def __init__(self, promotions: list[Entry], coupons: list[Entry], lines: Sequence[Line]) -> None:
+    def __init__(
+        self,
+        promotions: list[Entry],
+        coupons: list[Entry],
+        lines: Sequence[Line],
+        outlay: Outlay | None = None,
+    ) -> None:
         first_lane = min((entry.rule.lane for entry in coupons), default=0)
         before = [entry for entry in promotions if entry.rule.lane < first_lane]
         self._after = promotions[len(before) :]
         self._lines = lines
         self._from = walk_on(start(lines), before, lines)
         self._coupons = coupons
-        self.without_minor = self.payable_minor([])
-        self._alone = {entry: self.payable_minor([entry]) for entry in coupons}
+        self._outlay = outlay
+        without = self._with([])
+        self.without_minor = total_minor(without, outlay)
+        walks = {entry: self._with([entry]) for entry in coupons}
+        self._alone = {entry: total_minor(walk, outlay) for entry, walk in walks.items()}
+        goods_minor = sum(without.left)
+        self._off_goods = {entry: goods_minor - sum(walk.left) for entry, walk in walks.items()}
 
     def payable_minor(self, coupons: list[Entry]) -> int:
         """What the cart comes to with exactly these coupons."""
-        return sum(self._walk(self._from, in_order(self._after, coupons)).left)
+        return total_minor(self._with(coupons), self._outlay)
+
+    def _with(self, coupons: list[Entry]) -> Walk:
+        return self._walk(self._from, in_order(self._after, coupons))
 
     def saves_minor(self, coupon: Entry) -> int:
         """What the cart gets cheaper by with this coupon alone."""
@@ -64,7 +81,10 @@ class Search:
 
     def best(self) -> Found:
         ceilings = {entry: self._most_minor(entry) for entry in (*self._coupons, *self._after)}
-        useful = [entry for entry in self._coupons if ceilings[entry]]
+        useful = [entry for entry in self._coupons if ceilings[entry] or self._frees(entry)]
+        self._floor: Floor | None = None
+        if self._outlay is not None:
+            self._floor = self._outlay.floor(self._from, (*useful, *self._after))
         self._stages = _stages(in_order(self._after, useful))
         self._rests_minor = _rests_minor(self._stages, ceilings)
         self._steps = 0
@@ -77,34 +97,44 @@ class Search:
 
     def _visit(self, place: int, walk: Walk, taken: list[Entry]) -> None:
         """All that can become of these lines from this stage on, while there is time."""
-        payable_minor = sum(walk.left)
+        goods_minor = sum(walk.left)
         categories = {entry.rule.stack_category for entry in taken} - {None}
         for stage, rest_minor in zip(self._stages[place:], self._rests_minor[place:], strict=True):
             place += 1
             best = (self._best.payable_minor, len(self._best.coupons))
-            if (payable_minor - rest_minor, len(taken)) >= best or self._steps >= STEPS_MAX:
+            if (self._at_least(goods_minor - rest_minor), len(taken)) >= best or self._steps >= STEPS_MAX:
                 return
             coupon = stage[0]
             if coupon.rule.kind != "coupon":
                 walk = self._walk(walk, stage)
-                payable_minor = sum(walk.left)
+                goods_minor = sum(walk.left)
             elif coupon.rule.stack_category not in categories:
                 self._steps += 1
                 with_it = self._walk(walk, stage)
-                if with_it.steps:
+                if with_it.steps or len(with_it.freed) > len(walk.freed):
                     self._visit(place, with_it, [*taken, coupon])
-        self._compare(payable_minor, taken)
+        if self._floor is None:
+            self._compare(goods_minor, taken)
+        elif self._at_least(goods_minor) <= self._best.payable_minor:
+            self._compare(total_minor(walk, self._outlay), taken)
+
+    def _at_least(self, goods_minor: int) -> int:
+        """What the cart comes to where its goods come to this."""
+        return goods_minor if self._floor is None else self._floor.at_least_minor(goods_minor)
+
+    def _frees(self, entry: Entry) -> bool:
+        return self._outlay is not None and isinstance(entry.rule.effect, FreeFreight)
 
     def _compare(self, payable_minor: int, coupons: list[Entry]) -> None:
         if (payable_minor, len(coupons)) < (self._best.payable_minor, len(self._best.coupons)):
             self._best = Found(payable_minor, coupons)
 
     def _most_minor(self, entry: Entry) -> int:
-        """The most that it can ever give, whatever is taken beside it."""
+        """The most that it can ever take off the goods, whatever is taken beside it."""
         # What is left of a budget may pay for less and not for more.
         if entry.allowance is None and gives_no_more_on_less(entry.rule.effect):
             if not self._after:
-                return self.saves_minor(entry)
+                return self._off_goods[entry]
             return sum(self._from.left) - sum(self._walk(self._from, [entry]).left)
         lowered = entry.indexes if entry.aimed is None else entry.aimed
         whole_minor = sum([self._from.left[index] for index in lowered])

@@ -91,8 +91,8 @@ class Walk(Struct, gc=False, eq=False):
     couponed: frozenset[int] = NO_LINES
 
     def branch(self) -> Walk:
-        """A walk that goes on from here by itself, without the story so far."""
-        return Walk(self.left.copy(), [], [], barred=self.barred, couponed=self.couponed)
+        """A walk that goes on from here by itself, without the story so far but for freight that is freed."""
+        return Walk(self.left.copy(), [], [], self.freed.copy(), barred=self.barred, couponed=self.couponed)
 
 
 def start(lines: Sequence[Line]) -> Walk:

@@ -92,10 +92,10 @@ def test_a_coupon_for_a_gift_is_spent_where_it_gives_one_and_only_there() -> Non
     assert (result.coupons, codes(result)) == ({}, [("1", "gift_sold_out")])
 
 
-def test_a_coupon_for_a_gift_is_usable_though_it_saves_nothing() -> None:
+def test_a_coupon_for_a_gift_is_among_the_best_though_it_saves_nothing() -> None:
     shop = book(sku("tea", 1000), sku("cup", 300), template("card", CUP, condition=MINIMUM))
     choice = choose_coupons(cart({"tea": 1}), shop, held(coupon("1", "card")), NOW_MS)
-    assert choice.usable == [UsableCoupon("1", "Name card", 0, False)]
+    assert choice.usable == [UsableCoupon("1", "Name card", 0, True)]
     below = choose_coupons(cart({"cup": 1}), shop, held(coupon("1", "card")), NOW_MS)
     assert [each.code for each in below.unusable] == ["minimum_not_met"]
 
