@@ -27,6 +27,8 @@ sql = load("explain")
 Row = asyncpg.Record
 # (SKU, kind, rule id) -> amount
 Given = dict[tuple[str, str, str], int]
+# (kind, rule id) -> the version of the document that was in force
+Versions = dict[tuple[str, str], int]
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -36,6 +38,7 @@ class Replay(msgspec.Struct, frozen=True):
     book: PriceBook
     buyer: Buyer
     at_ms: int
+    versions: Versions = {}
 
 
 async def gather(
@@ -71,7 +74,9 @@ async def gather(
         tags=frozenset(priced_with.buyer_tags),
         is_first_order=priced_with.first_order,
     )
-    return Replay(cart, book, buyer, priced_with.at_ms)
+    versions = {("promotion", row["rule_id"]): row["version"] for row in promotions}
+    versions |= {("coupon", row["coupon_id"]): row["version"] for row in coupons}
+    return Replay(cart, book, buyer, priced_with.at_ms, versions)
 
 
 def _choices(priced_with: PricedWith, spent: set[str], book: PriceBook) -> list[Choice]:

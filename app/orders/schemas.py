@@ -12,6 +12,7 @@ import msgspec
 
 from app.orders.state import OrderStatus
 from app.pricing.explain import ExplainedStep
+from app.pricing.explain_charges import ExplainedCharge
 from app.pricing.priced import PricedWith
 from app.pricing.schemas import FxRate, Rejected
 from app.seats.schemas import Seat
@@ -180,12 +181,16 @@ class PricedOrderLine(msgspec.Struct):
     price_change_minor: int
     freight_minor: int
     tax_minor: int
+    tax_included_minor: int
     payable_minor: int
     discounts: list[LineDiscount]
 
 
 class PricingDifference(msgspec.Struct):
-    """Where the replay gives another amount than the order has."""
+    """Where the replay gives another amount than the order has.
+
+    `kind` is that of a rule, `freight`, `tax`, `tax_included`, or `price_change` with the change's id.
+    """
 
     sku_id: str
     kind: str
@@ -194,11 +199,25 @@ class PricingDifference(msgspec.Struct):
     replayed_minor: int
 
 
-class OrderPricing(msgspec.Struct):
-    """How an order came to its price: `steps` in the order in which they were taken.
+class ExplainedPriceChange(msgspec.Struct):
+    """A seller's change, in place of the one before it: what it takes off by `line_id`."""
 
-    `adds_up`: the recorded amounts come to the order's. `matches`: promotions and coupons as they were then
-    give the recorded amounts again; null where nothing was kept to replay from.
+    change_id: str
+    order_id: str
+    reason: str
+    created_at: datetime
+    payable_before_minor: int
+    before_minor: int
+    after_minor: int
+    lines: dict[str, int]
+
+
+class OrderPricing(msgspec.Struct):
+    """How an order came to its price: `steps` in their order, `charges` (before what pays for them), then a
+    seller's `price_changes`.
+
+    `adds_up`: the recorded amounts come to the order's. `matches`: the kinds in `replayed`, as their rules
+    and balances were then, give the recorded amounts again; null where nothing was kept to replay from.
     """
 
     order_id: str
@@ -207,7 +226,10 @@ class OrderPricing(msgspec.Struct):
     priced_with: PricedWith | None
     lines: list[PricedOrderLine]
     steps: list[ExplainedStep]
+    charges: list[ExplainedCharge]
+    price_changes: list[ExplainedPriceChange]
     rejected: list[Rejected]
+    replayed: list[str]
     adds_up: bool
     matches: bool | None
     differences: list[PricingDifference]

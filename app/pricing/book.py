@@ -67,6 +67,7 @@ class PriceBook(Struct, frozen=True, eq=False):
     # how far it has come
     promotions_version: int = 0
     catalog_version: int = 0
+    charges_version: int = 0
     # the sales that had not ended, by the SKUs that they sell
     sales_by_sku: dict[str, tuple[FlashSale, ...]] = {}
     # each book gathers anew
@@ -156,7 +157,12 @@ class PriceBook(Struct, frozen=True, eq=False):
         return replace(self, promotions=promotions, index=index, **_unread(), **special)
 
     def with_versions(self, versions: Mapping[str, int]) -> PriceBook:
-        return replace(self, promotions_version=versions["promotions"], catalog_version=versions["catalog"])
+        return replace(
+            self,
+            promotions_version=versions["promotions"],
+            catalog_version=versions["catalog"],
+            charges_version=versions["charges"],
+        )
 
     def rule_of(self, use: RuleUse) -> Rule | None:
         """The rule as it is now; None where it is gone."""

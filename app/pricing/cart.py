@@ -57,6 +57,8 @@ async def price_cart(
         tuple(buyer.tags),
         buyer.is_first_order,
         cart.choices,
+        book.charges_version,
+        cart.points,
     )
     return priced
 

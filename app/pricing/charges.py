@@ -57,9 +57,7 @@ def charge(basket: Basket, walk: Walk, book: PriceBook, region: str | None) -> C
         return None
     lines = basket.lines
     charges = Charges([0] * len(lines), [0] * len(lines), [0] * len(lines), [], [], [])
-    costs = _costs(walk)
-    for index, undiscounted_minor in basket.bills.items():
-        costs[index] += undiscounted_minor
+    costs = costs_of(basket, walk)
     parcels = pack(basket, book)
     if parcels and region is not None:
         _add_freight(charges, parcels, basket, book, costs, region)
@@ -202,9 +200,11 @@ def _name_freed(priced: Priced, freed: Freed, amounts: Sequence[int]) -> None:
             priced.lines[index].summary.discounts.append(discount)
 
 
-def _costs(walk: Walk) -> list[int]:
+def costs_of(basket: Basket, walk: Walk) -> list[int]:
     """What each line costs after promotions and coupons, whoever pays for it."""
     costs = walk.left.copy()
+    for index, undiscounted_minor in basket.bills.items():
+        costs[index] += undiscounted_minor
     for step in walk.steps:
         if step.entry.rule.kind in MEANS_OF_PAYMENT:
             for index, amount in zip(step.indexes, step.amounts, strict=True):

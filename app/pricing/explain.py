@@ -1,6 +1,7 @@
 """Why a cart costs what it costs: each rule in its order, what it looked at, what it gave to which line.
 
-Pure. The same rules are applied by the same engine as in pricing; here the walk is told as a story.
+Pure. The same rules are applied by the same engine as in pricing; here the walk is told as a story: rules,
+then freight and tax, then what pays for those.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from msgspec import Struct
 
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
+from app.pricing.charges import Charges, charge, costs_of
 from app.pricing.engine import apply_rules
-from app.pricing.lines import resolve
-from app.pricing.rules import Rule
+from app.pricing.explain_charges import ExplainedCharge, explain_charges
+from app.pricing.lines import Basket, resolve
+from app.pricing.pay_charges import pay_charges
+from app.pricing.rules import Rule, TakePoints
 from app.pricing.schemas import CartRequest, Rejected
-from app.pricing.walk import Step, rejection
+from app.pricing.walk import Step, Walk, rejection
 
 
 class StepLine(Struct, frozen=True, gc=False):
@@ -25,7 +29,7 @@ class StepLine(Struct, frozen=True, gc=False):
     left_minor: int
 
 
-class ExplainedStep(Struct, frozen=True, gc=False):
+class ExplainedStep(Struct, frozen=True, gc=False, omit_defaults=True):
     lane: str
     kind: str
     rule_id: str
@@ -34,6 +38,8 @@ class ExplainedStep(Struct, frozen=True, gc=False):
     looked_at_minor: int
     gave_minor: int
     lines: list[StepLine]
+    # the document's; None: of what the buyer paid with
+    version: int | None = None
 
 
 class Explained(Struct, frozen=True, gc=False):
@@ -41,10 +47,11 @@ class Explained(Struct, frozen=True, gc=False):
 
     steps: list[ExplainedStep]
     rejected: list[Rejected]
+    charges: list[ExplainedCharge]
 
 
 def explain(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> Explained:
-    """Raises as `price` does. Freight and tax come after the rules and are not told here."""
+    """Raises as `price` does."""
     basket = resolve(cart, book, now_ms)
     walk, rejected = apply_rules(cart, book, buyer, basket)
     left = [line.goods_minor for line in basket.lines]
@@ -63,7 +70,31 @@ def explain(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int) -> Ex
     for entry in [*(freed.entry for freed in walk.freed), *(gift.entry for gift in walk.given)]:
         lines = [_as_is(basket.lines[index].sku.sku_id, left[index]) for index in entry.indexes]
         steps.append(_step(entry.rule, entry.rule_id, lines, book.lanes))
-    return Explained(steps, [*rejected, *(rejection(miss) for miss in walk.misses)])
+    charges = charge(basket, walk, book, buyer.region)
+    told_charges = []
+    if charges is not None:
+        told_charges = explain_charges(basket, costs_of(basket, walk), charges, book, buyer.region)
+        steps += _payments(basket, walk, charges, book.lanes)
+    return Explained(steps, [*rejected, *(rejection(miss) for miss in walk.misses)], told_charges)
+
+
+def _payments(basket: Basket, walk: Walk, charges: Charges, lanes: tuple[str, ...]) -> list[ExplainedStep]:
+    """What has paid freight and tax, beside what it had paid of the goods before."""
+    before = {step.entry: step.amounts for step in walk.steps}
+    due = [freight + tax for freight, tax in zip(charges.freight, charges.tax, strict=True)]
+    told = []
+    pay_charges(walk, charges)
+    for step in walk.steps:
+        of_goods = before.get(step.entry, [0] * len(step.amounts))
+        if step.amounts == of_goods:
+            continue
+        lines = []
+        for index, amount, goods_minor in zip(step.indexes, step.amounts, of_goods, strict=True):
+            looked_at, paid_minor = due[index], amount - goods_minor
+            due[index] -= paid_minor
+            lines.append(StepLine(basket.lines[index].sku.sku_id, looked_at, paid_minor, due[index]))
+        told.append(_step(step.entry.rule, step.entry.rule_id, lines, lanes))
+    return told
 
 
 def _as_is(sku_id: str, left_minor: int) -> StepLine:
@@ -77,7 +108,7 @@ def _step(rule: Rule, rule_id: str, lines: list[StepLine], lanes: tuple[str, ...
         rule.kind,
         rule_id,
         rule.name,
-        str(rule.effect.__struct_config__.tag),
+        "points" if isinstance(rule.effect, TakePoints) else str(rule.effect.__struct_config__.tag),
         sum(line.looked_at_minor for line in lines),
         sum(line.gave_minor for line in lines),
         lines,

@@ -49,6 +49,10 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     first_order: bool = False
     # what the buyer asked for in choice groups
     choices: Sequence[Choice] = ()
+    # of the book: freight templates and tax rules; None: of an order that was placed before it was kept
+    charges_version: int | None = None
+    # that the cart asked for
+    points: int = 0
 
 
 class Priced(Struct, gc=False):

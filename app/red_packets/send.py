@@ -44,6 +44,7 @@ async def send(
             wanted.min_amount_minor,
             expires_at,
             now,
+            pool.pays_charges,
         )
         accounts = [packet_account(packet_id) for packet_id in packets]
         # New accounts, which nobody waits for: after the pool's in the order of locks or not, no circle.

@@ -13,20 +13,21 @@ WHERE p.pool_id = $1;
 
 -- name: add_packets!
 -- Packets of one amount, a buyer each.
-INSERT INTO red_packet (packet_id, buyer_id, pool_id, amount_minor, min_amount_minor, expires_at, created_at)
-SELECT packet_id, buyer_id, $3, $4, $5, $6, $7 FROM unnest($1::bigint[], $2::text[]) AS p (packet_id, buyer_id);
+INSERT INTO red_packet (packet_id, buyer_id, pool_id, amount_minor, min_amount_minor, expires_at, created_at,
+    pays_charges)
+SELECT packet_id, buyer_id, $3, $4, $5, $6, $7, $8 FROM unnest($1::bigint[], $2::text[]) AS p (packet_id, buyer_id);
 
 -- name: list_packets
 -- A buyer's packets, the newest first, from a cursor on; `expired` is what time has made of an available one.
 SELECT k.packet_id::text, p.name, p.shop_id, p.currency, k.amount_minor, k.min_amount_minor, k.expires_at,
-    CASE WHEN k.status = 'available' AND k.expires_at <= $2 THEN 'expired' ELSE k.status END AS status, p.pays_charges
+    CASE WHEN k.status = 'available' AND k.expires_at <= $2 THEN 'expired' ELSE k.status END AS status, k.pays_charges
 FROM red_packet AS k JOIN red_packet_pool AS p USING (pool_id)
 WHERE k.buyer_id = $1 AND k.packet_id < $3 ORDER BY k.packet_id DESC LIMIT $4;
 
 -- name: packets_by_id
 -- The packets that carts name.
 SELECT k.packet_id, k.buyer_id, p.name, p.shop_id, p.currency, k.amount_minor, k.min_amount_minor, k.status,
-    k.expires_at, p.pays_charges
+    k.expires_at, k.pays_charges
 FROM red_packet AS k JOIN red_packet_pool AS p USING (pool_id) WHERE k.packet_id = ANY($1::bigint[]);
 
 -- name: due_packets

@@ -46,7 +46,9 @@ async def test_a_pool_may_be_told_that_its_packets_pay_charges(op: Operator, sho
     packet_id = await op.packet(2_000)
     assert (await shop.price(("a", 1), red_packet_id=packet_id))["payable_minor"] == 100
     await op.pool(pays_charges=True)
-    assert (await shop.price(("a", 1), red_packet_id=packet_id))["payable_minor"] == 0
+    assert (await shop.price(("a", 1), red_packet_id=packet_id))["payable_minor"] == 100  # sent before
+    later_id = await op.packet(2_000)
+    assert (await shop.price(("a", 1), red_packet_id=later_id))["payable_minor"] == 0
 
 
 @pytest.mark.parametrize(

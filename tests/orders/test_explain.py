@@ -82,6 +82,7 @@ async def test_each_step_says_what_it_looked_at_and_what_it_gave(
         "looked_at_minor": 10_000,
         "gave_minor": 1_000,
         "lines": [line],
+        "version": 1,
     }
     assert (second["rule_id"], second["looked_at_minor"], second["gave_minor"]) == ("q", 9_000, 1_000)
     (why,) = told["rejected"]
