@@ -17,11 +17,13 @@ from app.coupons.errors import (
     CouponsEnded,
     CouponsExhausted,
     PerBuyerMaxReached,
+    RegionNotServed,
     TemplateNotFound,
 )
 from app.coupons.schemas import Coupon
 from app.lib.errors import AppError
 from app.pricing.documents import CouponTemplateDocument
+from app.pricing.regions import narrowest_first
 
 # When a coupon ends that has no end.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -95,6 +97,14 @@ def why_closed(document: CouponTemplateDocument, now: datetime) -> AppError | No
     if document.valid_to is not None and now >= document.valid_to:
         return CouponsEnded()
     return None
+
+
+def why_elsewhere(document: CouponTemplateDocument, region: str | None) -> AppError | None:
+    """Why a buyer who lives there (None: who does not say where) cannot take these coupons."""
+    regions = document.claim_regions
+    if not regions or not set(regions).isdisjoint(narrowest_first(region)):
+        return None
+    return RegionNotServed(regions=regions)
 
 
 def validity(document: CouponTemplateDocument, now: datetime) -> tuple[datetime, datetime]:

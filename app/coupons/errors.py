@@ -53,6 +53,13 @@ class ClaimNotOpen(Conflict):
     title = "These coupons cannot be claimed now"
 
 
+class RegionNotServed(Conflict):
+    """Member: `regions`, where the coupons are for; name an address there as `address_id`."""
+
+    code = "region_not_served"
+    title = "These coupons are for buyers elsewhere"
+
+
 class CouponsEnded(Conflict):
     code = "coupons_ended"
     title = "These coupons have ended"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.bootstrap import Services
-from app.coupons.admit import why_closed
+from app.coupons.admit import why_closed, why_elsewhere
 from app.coupons.schemas import OpenOffer
 from app.coupons.snapshot import Offer
 from app.lib.page import Page
@@ -22,14 +22,24 @@ sql = load("coupons")
 
 
 async def open_offers(
-    services: Services, buyer_id: str | None, shop_id: str | None, sku_id: str | None, cursor: str, limit: int
+    services: Services,
+    buyer_id: str | None,
+    shop_id: str | None,
+    sku_id: str | None,
+    region: str | None,
+    cursor: str,
+    limit: int,
 ) -> Page[OpenOffer]:
-    """For a shop, for a SKU, or all; with a buyer each says whether they may still have one.
+    """For a shop, for a SKU, or all; with a region without those that are for others alone.
+
+    With a buyer each says whether they may still have one, if they live where it is for.
 
     Raises SkuNotFound.
     """
     book, now = services.prices.book, services.clock.now()
     found = [each for each in _matching(book, shop_id, sku_id) if why_closed(each.document, now) is None]
+    if region is not None:
+        found = [each for each in found if why_elsewhere(each.document, region) is None]
     counts = await services.taking.offered.of(frozenset(each.template_id for each in found))
     left = {each.template_id: _left(each, counts[each.template_id]) for each in found}
     shown = [each for each in found if each.template_id > cursor and left[each.template_id] != 0]
@@ -87,6 +97,7 @@ def _shown(offer: Offer, left: int | None, held: int | None) -> OpenOffer:
         valid_to=document.valid_to,
         valid_days=document.valid_days,
         claim_to=document.claim_to,
+        claim_regions=document.claim_regions,
         per_buyer_max=most,
         left=left,
         can_claim=None if held is None else most is None or held < most,

@@ -17,6 +17,7 @@ from app.coupons.errors import (
     CouponsExhausted,
     OwnInvitation,
     PerBuyerMaxReached,
+    RegionNotServed,
     TemplateNotFound,
 )
 from app.coupons.give import grant
@@ -48,6 +49,7 @@ from app.lib.parameters import (
     NumberCursor,
     PathId,
     QueryId,
+    QueryRegion,
     RequiredQueryId,
 )
 from app.pricing.documents import CouponTemplateDocument
@@ -134,12 +136,15 @@ async def show_offers(
     visitor: Visitor,
     shop_id: QueryId = None,
     sku_id: QueryId = None,
+    region: QueryRegion = None,
     limit: Limit = PAGE_LIMIT_DEFAULT,
     cursor: Cursor = "",
 ) -> Page[OpenOffer]:
-    """What can be claimed now, for a shop or a SKU. Works without login; with it says what the buyer can."""
+    """What can be claimed now, for a shop or a SKU, in a region. Works without login; with it says what the
+    buyer can.
+    """
     buyer_id = visitor.sub if visitor is not None and visitor.role == "buyer" else None
-    return await open_offers(services, buyer_id, shop_id, sku_id, cursor, limit)
+    return await open_offers(services, buyer_id, shop_id, sku_id, region, cursor, limit)
 
 
 @get("/coupon/invite", problems=(TemplateNotFound,))
@@ -172,6 +177,7 @@ HOT_ROUTES: list[HotRoute[Any]] = [
             CouponsEnded,
             CouponsExhausted,
             PerBuyerMaxReached,
+            RegionNotServed,
             IdempotencyKeyReused,
             OutcomeUnknown,
             (Unavailable, "overloaded"),
@@ -192,6 +198,7 @@ HOT_ROUTES: list[HotRoute[Any]] = [
             CouponsEnded,
             CouponsExhausted,
             PerBuyerMaxReached,
+            RegionNotServed,
             IdempotencyKeyReused,
         ),
     ),

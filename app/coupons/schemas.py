@@ -46,11 +46,17 @@ class Granted(Struct, frozen=True):
 
 
 class Redeem(Struct, frozen=True, forbid_unknown_fields=True):
+    """`address_id`: one of the buyer's, where the coupons are for some regions only."""
+
     code: Id
+    address_id: Id | None = None
 
 
 class ClaimRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`address_id`: one of the buyer's, where the coupons are for some regions only."""
+
     template_id: Id
+    address_id: Id | None = None
 
 
 class Invitation(Struct, frozen=True):
@@ -78,6 +84,8 @@ class OpenOffer(Struct, frozen=True, kw_only=True):
     valid_to: datetime | None
     valid_days: int | None
     claim_to: datetime | None
+    # none: anybody may claim
+    claim_regions: list[str]
     per_buyer_max: int | None
     left: int | None
     can_claim: bool | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.coupons.admit import why_closed
+from app.coupons.admit import why_closed, why_elsewhere
 from app.coupons.commit import CouponCommitter, Taken
 from app.coupons.errors import CouponsExhausted, PerBuyerMaxReached, TemplateNotFound
 from app.coupons.gate import Claim, CouponGate
@@ -55,9 +55,8 @@ async def claim(services: Services, request: HotRequest[ClaimRequest]) -> Answer
     """Take a coupon of a template that is open for claiming, once a key."""
     assert request.caller is not None
     once = identify(CALL, request.caller.sub, request.idempotency_key, request.body)
-    template_id = request.body.template_id
     try:
-        answer = await services.placing.in_progress.run(once, lambda: _claim(services, once, template_id))
+        answer = await services.placing.in_progress.run(once, lambda: _claim(services, once, request.body))
     except AppError as refused:
         metrics.COUPON_CLAIMS.count(refused.code)
         raise
@@ -65,12 +64,14 @@ async def claim(services: Services, request: HotRequest[ClaimRequest]) -> Answer
     return answer
 
 
-async def _claim(services: Services, once: Once, template_id: str) -> Answer:
-    now = services.clock.now()
+async def _claim(services: Services, once: Once, wanted: ClaimRequest) -> Answer:
+    now, template_id = services.clock.now(), wanted.template_id
     offer = services.prices.book.offers.get(template_id)
     if offer is None:
         return await _earlier_or(services, once, TemplateNotFound())
     closed = why_closed(offer.document, now)
+    if closed is None and offer.document.claim_regions:
+        closed = why_elsewhere(offer.document, await region_of(services, once.caller_id, wanted.address_id))
     reply = await services.taking.gate.ask(
         Claim(offer, Asked(once.digest.hex(), once.caller_id, is_open=closed is None))
     )
@@ -84,6 +85,11 @@ async def _claim(services: Services, once: Once, template_id: str) -> Answer:
     if reply.holds:
         return await _earlier_or(services, once, refusal)
     raise refusal
+
+
+async def region_of(services: Services, buyer_id: str, address_id: str | None) -> str | None:
+    """Where one of the buyer's addresses is; None: they have named none."""
+    return None if address_id is None else await services.regions.of(buyer_id, address_id)
 
 
 async def _earlier_or(services: Services, once: Once, refusal: AppError) -> Answer:

@@ -14,6 +14,8 @@ PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern=PRINT
 PathNumber = Annotated[str, PathParameter(pattern=NUMBER)]
 RequiredQueryId = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
+# A country, or a part of one (ISO 3166-2).
+QueryRegion = Annotated[str | None, QueryParameter(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
 Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]
 # Of lists with the newest first: the last id that was shown.

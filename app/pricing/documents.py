@@ -246,6 +246,8 @@ class CouponTemplateDocument(Document, frozen=True):
     claimable: bool = False
     claim_from: Time | None = None
     claim_to: Time | None = None
+    # to whom they come by a claim, a code or an invitation: buyers with an address there; none: anybody
+    claim_regions: Annotated[list[Region], Meta(max_length=SCOPE_IDS_MAX)] = []
     invite: Invite | None = None
     # a canceled order's coupons always come back; after a full refund only where it says so
     return_on: Literal["cancel", "refund"] = "cancel"

@@ -44,8 +44,11 @@ async def granted(client: httpx.AsyncClient, staff: Headers, template_id: str, u
     return coupon_id
 
 
-async def redeem(client: httpx.AsyncClient, buyer: Headers, code: str, key: str = "k") -> httpx.Response:
-    return await client.post("/coupon/redeem", json={"code": code}, headers=buyer | {"idempotency-key": key})
+async def redeem(
+    client: httpx.AsyncClient, buyer: Headers, code: str, key: str = "k", **more: Any
+) -> httpx.Response:
+    headers = buyer | {"idempotency-key": key}
+    return await client.post("/coupon/redeem", json={"code": code} | more, headers=headers)
 
 
 async def cal_price(client: httpx.AsyncClient, buyer: Headers, **change: Any) -> dict[str, Any]:
@@ -56,7 +59,7 @@ async def cal_price(client: httpx.AsyncClient, buyer: Headers, **change: Any) ->
 
 
 async def claim(
-    client: httpx.AsyncClient, buyer: Headers, template_id: str, key: str = "k"
+    client: httpx.AsyncClient, buyer: Headers, template_id: str, key: str = "k", **more: Any
 ) -> httpx.Response:
-    body = {"template_id": template_id}
+    body = {"template_id": template_id} | more
     return await client.post("/coupon/claim", json=body, headers=buyer | {"idempotency-key": key})
