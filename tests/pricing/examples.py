@@ -26,6 +26,17 @@ class Example(NamedTuple):
     coupons: Sequence[Document] = ()
     # codes of what was asked for, or nearly applied, and did not
     rejected: Sequence[str] = ()
+    # what one parcel of all lines costs; rates of tax
+    fee: Document | None = None
+    taxes: Sequence[Document] = ()
+    # the currency that the shop sells in, and what one of it is in that of the cart
+    home: tuple[str, str] | None = None
+    # what the cart's gift cards hold
+    cards: Sequence[int] = ()
+    # (choice group, place of its promotion among `rules`, SKU)
+    choices: Sequence[tuple[str, int | None, str | None]] = ()
+    # the best coupons are chosen, instead of all being asked for
+    auto: bool = False
 
 
 def one(price_minor: int, quantity: int = 1, list_price_minor: int | None = None) -> tuple[int, int, int]:
@@ -46,6 +57,11 @@ def rule(effect: Document, lane: str = "shop", **fields: Any) -> Document:
 
 def coupon(effect: Document, **fields: Any) -> Document:
     return {"effect": effect, **fields}
+
+
+def flat(fee_minor: int, **fields: Any) -> Document:
+    """One fee for a parcel, whatever is in it."""
+    return {"basis": "quantity", "first": {"upto": 99, "fee_minor": fee_minor}, **fields}
 
 
 def steps(*tiers: tuple[int, int], repeat: bool = False) -> Document:
@@ -140,6 +156,57 @@ EXAMPLES = [
     Example("100 % off", {"a": one(999), "b": one(1)}, [rule(percent(10_000))], {"a": 0, "b": 0}),
     Example("A discount larger than its line takes the line, no more", {"a": one(300), "b": one(5_000)},
             [rule(off(1_000), scope={"sku_ids": ["a"]})], {"a": 0, "b": 5_000}),
+    # freight and tax
+    Example("Freight of one parcel, split by units", {"a": one(2_000, 2), "b": one(5_000)}, [],
+            {"a": 4_667, "b": 5_333}, fee=flat(1_000)),
+    Example("By weight: 10 for the first kilogram, 2 for each further half that has begun",
+            {"a": one(2_000, 5)}, [], {"a": 11_200},
+            fee={"basis": "weight", "first": {"upto": 1_000, "fee_minor": 1_000},
+                 "then": {"step": 500, "fee_minor": 200}}),
+    Example("Free from 100, of what the goods cost after discounts", {"a": one(10_500)}, [rule(off(1_000))],
+            {"a": 10_700}, fee=flat(1_200, free_above_minor=10_000)),
+    Example("A rule that frees freight, up to 8", {"a": one(5_000)},
+            [rule({"kind": "free_freight"}, limits={"max_discount_minor": 800})], {"a": 5_400},
+            fee=flat(1_200)),
+    Example("Tax on top, of goods and freight, rounded once", {"a": one(333), "b": one(333)}, [],
+            {"a": 422, "b": 421}, fee=flat(100), taxes=[{"rate_bp": 1_000, "applies_to_freight": True}]),
+    Example("Tax within the price costs nothing more", {"a": one(11_900)}, [], {"a": 11_900},
+            taxes=[{"rate_bp": 1_900, "included": True}]),
+    Example("A gift card pays goods, then freight and tax; the tax stays the same", {"a": one(1_000)}, [],
+            {"a": 100}, fee=flat(300), taxes=[{"rate_bp": 1_000}], cards=[1_300]),
+    Example("A coupon that costs the free freight is left out", {"a": one(10_500)}, [], {"a": 10_500},
+            coupons=[coupon(off(1_000))], rejected=["better_without"], auto=True,
+            fee=flat(1_200, free_above_minor=10_000)),
+    Example("One that saves more than the freight is taken", {"a": one(10_500)}, [], {"a": 10_200},
+            coupons=[coupon(off(1_500))], auto=True, fee=flat(1_200, free_above_minor=10_000)),
+    # other currencies
+    Example("A price converted with the rate of the day, half a cent up", {"a": one(999)}, [], {"a": 7_093},
+            home=("USD", "7.1")),
+    Example("Into a currency without decimals; what costs anything costs at least 1",
+            {"a": one(1_000), "b": one(1)}, [], {"a": 213, "b": 1}, currency="JPY", home=("CNY", "21.3")),
+    Example("An amount of a rule is in its shop's currency: it keeps off, a percentage does not",
+            {"a": one(1_000)}, [rule(off(500)), rule(percent(1_000))], {"a": 6_390}, home=("USD", "7.1")),
+    # gifts
+    Example("A gift is a line that costs nothing", {"a": one(10_000)},
+            [rule({"kind": "gift", "sku_id": "cup", "quantity": 1}, condition={"min_amount_minor": 9_000})],
+            {"a": 10_000, "cup": 0}),
+    Example("A coupon for a gift comes on top of the cheapest set", {"a": one(10_000)}, [],
+            {"a": 9_000, "cup": 0}, auto=True,
+            coupons=[coupon({"kind": "gift", "sku_id": "cup", "quantity": 1}), coupon(off(1_000))]),
+    # what the buyer chooses
+    Example("The buyer may choose the other of a choice group", {"a": one(10_000)},
+            [rule(percent(1_000), choice_group="g"), rule(off(1_500), choice_group="g")], {"a": 9_000},
+            choices=[("g", 0, None)]),
+    Example("… or one for a line, and for the other lines the best applies",
+            {"a": one(10_000), "b": one(9_000)},
+            [rule(percent(1_000), choice_group="g"), rule(off(1_500), choice_group="g")],
+            {"a": 9_000, "b": 7_500}, choices=[("g", 0, "a")]),
+    Example("… or none", {"a": one(10_000)}, [rule(percent(1_000), choice_group="g")], {"a": 10_000},
+            choices=[("g", None, None)]),
+    Example("… but nothing that the SKU is not in", {"a": one(10_000), "b": one(1_000)},
+            [rule(percent(1_000), choice_group="g"),
+             rule(percent(9_000), choice_group="g", scope={"sku_ids": ["b"]})], {"a": 9_000, "b": 900},
+            choices=[("g", 1, "a")], rejected=["not_in_scope"]),
 ]  # fmt: skip
 
 
@@ -151,9 +218,11 @@ def table() -> str:
     rows = ["| example | cart | rules | each line pays | total |", "| --- | --- | --- | --- | --- |"]
     for each in EXAMPLES:
         money = partial(_money, each.currency)
-        cart = ", ".join(f"{sku} {_line(line, money)}" for sku, line in each.cart.items())
-        rules = [_words(document, money) for document in each.rules]
+        priced_in = partial(_money, each.currency if each.home is None else each.home[0])
+        cart = ", ".join(f"{sku} {_line(line, priced_in)}" for sku, line in each.cart.items())
+        rules = [_words(document, priced_in) for document in each.rules]
         rules += [f"coupon: {_words(document, money)}" for document in each.coupons]
+        rules += _beside(each, money)
         pays = ", ".join(f"{sku} {money(amount_minor)}" for sku, amount_minor in each.pays.items())
         total = f"{money(sum(each.pays.values()))} {each.currency}"
         rows.append(f"| {each.name} | {cart} | {'; '.join(rules)} | {pays} | {total} |")
@@ -170,6 +239,31 @@ def _line(line: tuple[int, int, int], money: Money) -> str:
     quantity, price_minor, list_price_minor = line
     listed = f" (list {money(list_price_minor)})" if list_price_minor != price_minor else ""
     return f"{quantity} × {money(price_minor)}{listed}"
+
+
+def _beside(example: Example, money: Money) -> list[str]:
+    """What there is beside promotions and coupons."""
+    words = [] if example.fee is None else [_fee(example.fee, money)]
+    for tax in example.taxes:
+        where = "within" if tax.get("included") else "on top"
+        words.append(f"tax: {_percent(tax['rate_bp'])} {where}")
+    if example.home is not None:
+        base, rate = example.home
+        words.append(f"prices in {base}, of which 1 is {rate} {example.currency}")
+    words += [f"gift card: {money(balance_minor)}" for balance_minor in example.cards]
+    for group, place, sku_id in example.choices:
+        chosen = "none" if place is None else f"rule {place + 1}"
+        words.append(f"chosen of {group}" + (f" for {sku_id}" if sku_id else "") + f": {chosen}")
+    return words + (["the best coupons"] if example.auto else [])
+
+
+def _fee(fee: Document, money: Money) -> str:
+    first, then = fee["first"], fee.get("then")
+    words = f"freight: {money(first['fee_minor'])}"
+    if then is not None:
+        words += f" up to {first['upto']} g, {money(then['fee_minor'])} for each {then['step']} g more"
+    free_above_minor = fee.get("free_above_minor")
+    return words if free_above_minor is None else f"{words}, free from {money(free_above_minor)}"
 
 
 def _words(document: Document, money: Money) -> str:
@@ -222,5 +316,7 @@ WORDS: dict[str, Callable[[Document, Money], str]] = {
         " + ".join(f"{n} {sku}" for sku, n in effect["sku_quantities"].items())
         + f" for {money(effect['price_minor'])}"
     ),
+    "gift": lambda effect, _: f"{effect['quantity']} {effect['sku_id']} as a gift",
+    "free_freight": lambda _effect, _: "freight free",
     "addon_price": lambda effect, money: f"{effect['sku_id']} for {money(effect['price_minor'])}",
 }

@@ -6,25 +6,69 @@ from pathlib import Path
 
 import pytest
 
-from tests.pricing.build import book, codes, coupon, priced, promotion, sku, template
+from app.pricing.book import PriceBook
+from app.pricing.buyer import Buyer, GiftCard, Purse
+from app.pricing.engine import price
+from app.pricing.rules import NEVER_MS
+from app.pricing.schemas import Choice
+from tests.pricing.build import (
+    NOW_MS,
+    book,
+    cart,
+    codes,
+    coupon,
+    freight,
+    held,
+    promotion,
+    rates,
+    sku,
+    tax,
+    template,
+)
 from tests.pricing.examples import EXAMPLES, Example, table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pricing.md"
 START, END = "<!-- examples -->\n", "\n<!-- /examples -->"
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_example(example: Example) -> None:
+def shop_of(example: Example) -> PriceBook:
+    """Its SKUs of 250 g each, a cup to give away, and its rules."""
+    home, rate = example.home or (example.currency, "1")
+    kind = {"currency": home, "weight_grams": 250}
     skus = [
-        sku(name, price, list_price_minor=listed, currency=example.currency)
+        sku(name, price, list_price_minor=listed, freight_template_id="f" if example.fee else None, **kind)
         for name, (_, price, listed) in example.cart.items()
     ]
     promotions = [promotion(f"p{n}", **document) for n, document in enumerate(example.rules)]
     templates = [template(f"t{n}", **document) for n, document in enumerate(example.coupons)]
-    coupons = [coupon(f"c{n}", f"t{n}") for n in range(len(templates))]
+    taxes = [tax(f"v{n}", **document) for n, document in enumerate(example.taxes)]
+    fees = [freight("f", example.fee, currency=home)] if example.fee else []
+    shop = book(*skus, sku("cup", 300, currency=home), *promotions, *templates, *taxes, *fees)
+    if example.home is None:
+        return shop
+    return shop.with_fx_rates(*rates(home, (example.currency, rate, "2020-01-01")))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example(example: Example) -> None:
+    coupons = [coupon(f"c{n}", f"t{n}") for n in range(len(example.coupons))]
     quantities = {name: quantity for name, (quantity, _, _) in example.cart.items()}
-    shop = book(*skus, *promotions, *templates)
-    result = priced(shop, quantities, *coupons, currency=example.currency)
+    cards = {
+        f"g{n}": GiftCard(f"g{n}", example.currency, left, NEVER_MS) for n, left in enumerate(example.cards)
+    }
+    asked = cart(
+        quantities,
+        example.currency,
+        coupon_ids=[each.coupon_id for each in coupons],
+        auto_coupons=example.auto,
+        gift_card_codes=list(cards),
+        choices=[
+            Choice(group, None if place is None else f"p{place}", sku_id)
+            for group, place, sku_id in example.choices
+        ],
+    )
+    buyer = Buyer(held(*coupons).coupons, Purse(gift_cards=cards), "CN-SH")
+    result = price(asked, shop_of(example), buyer, NOW_MS)
     assert {line.sku.sku_id: line.summary.payable_minor for line in result.lines} == example.pays
     assert [code for _, code in codes(result)] == list(example.rejected)
 
