@@ -52,13 +52,15 @@ class UnusableCoupon(Struct, frozen=True, gc=False, omit_defaults=True):
     gains_minor: int | None = None
 
 
-class CouponChoice(Struct, frozen=True, gc=False):
+class CouponChoice(Struct, frozen=True, gc=False, omit_defaults=True):
     """The buyer's coupons for one cart; `best_saves_minor` is what the best ones save together."""
 
     currency: str
     usable: list[UsableCoupon]
     unusable: list[UnusableCoupon]
     best_saves_minor: int
+    # choices among promotions that are not followed
+    rejected: list[Rejected] = []
 
 
 def price(
@@ -145,7 +147,7 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     Raises as `price` does.
     """
     basket = resolve(cart, book, now_ms, buyer.tags)
-    promotions, _ = _promotions(cart, book, buyer, basket)
+    promotions, not_followed = _promotions(cart, book, buyer, basket)
     held = [each for each, coupon in buyer.coupons.items() if coupon.status == "available"]
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
     entries = with_allowances(entries, book, buyer, cart.currency)
@@ -173,7 +175,8 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
         )
         for each in rejected
     ]
-    return CouponChoice(cart.currency, usable, unusable, search.without_minor - search.payable_minor(best))
+    best_saves_minor = search.without_minor - search.payable_minor(best)
+    return CouponChoice(cart.currency, usable, unusable, best_saves_minor, not_followed)
 
 
 def _choose_coupons(

@@ -3,8 +3,8 @@
 Cheapest is what the buyer pays in the end, freight and tax included (outlay.py). Each step takes or leaves
 one coupon and goes on from what is left of each line, so that sets share the work of what they begin with. A
 branch is given up where it could not become cheaper even if every coupon still to come gave the most that it
-ever can. Of two equally cheap sets the smaller one wins, so that none is spent for
-nothing, then the one whose coupons end sooner.
+ever can. Of two equally cheap sets the smaller one wins, so that none is spent for nothing, then the one
+whose coupons end sooner.
 """
 
 from __future__ import annotations
@@ -97,12 +97,15 @@ class Search:
 
     def _visit(self, place: int, walk: Walk, taken: list[Entry]) -> None:
         """All that can become of these lines from this stage on, while there is time."""
-        goods_minor = sum(walk.left)
+        floor, goods_minor = self._floor, sum(walk.left)
         categories = {entry.rule.stack_category for entry in taken} - {None}
         for stage, rest_minor in zip(self._stages[place:], self._rests_minor[place:], strict=True):
             place += 1
             best = (self._best.payable_minor, len(self._best.coupons))
-            if (self._at_least(goods_minor - rest_minor), len(taken)) >= best or self._steps >= STEPS_MAX:
+            least_minor = goods_minor - rest_minor
+            if floor is not None:
+                least_minor = floor.at_least_minor(least_minor)
+            if (least_minor, len(taken)) >= best or self._steps >= STEPS_MAX:
                 return
             coupon = stage[0]
             if coupon.rule.kind != "coupon":
@@ -113,14 +116,10 @@ class Search:
                 with_it = self._walk(walk, stage)
                 if with_it.steps or len(with_it.freed) > len(walk.freed):
                     self._visit(place, with_it, [*taken, coupon])
-        if self._floor is None:
+        if floor is None:
             self._compare(goods_minor, taken)
-        elif self._at_least(goods_minor) <= self._best.payable_minor:
+        elif floor.at_least_minor(goods_minor) <= self._best.payable_minor:
             self._compare(total_minor(walk, self._outlay), taken)
-
-    def _at_least(self, goods_minor: int) -> int:
-        """What the cart comes to where its goods come to this."""
-        return goods_minor if self._floor is None else self._floor.at_least_minor(goods_minor)
 
     def _frees(self, entry: Entry) -> bool:
         return self._outlay is not None and isinstance(entry.rule.effect, FreeFreight)

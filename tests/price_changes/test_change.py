@@ -133,6 +133,20 @@ async def test_freight_can_be_lowered_too(desk: Desk, change: Change) -> None:
     await sound(desk)
 
 
+async def test_of_freight_only_what_no_gift_card_has_paid_can_be_lowered(desk: Desk, change: Change) -> None:
+    """100.00 and 8.00 of freight, of which a card has paid 105.00."""
+    order = await desk.place(Line("a", unit_price_minor=10_000))
+    for table in ("orders", "order_line"):
+        await desk.services.pool.execute(
+            f"UPDATE {table} SET freight_minor = 800, gift_card_minor = 10500, payable_minor = 300"
+        )
+    await desk.services.pool.execute("UPDATE pay_order SET amount_minor = 300")
+    for refused in ({"freight_minor": 301}, {"amount_minor": 1}):
+        assert (await change(order.order_id, **refused)).status_code == 422
+    assert (await change(order.order_id, freight_minor=200)).json()["payable_minor"] == 100
+    assert await amounts(desk, order) == {0: (0, 100), order.order_id: (200, 100)}
+
+
 async def test_a_later_change_takes_the_earlier_ones_place_and_nothing_takes_it_back(
     desk: Desk, change: Change
 ) -> None:

@@ -163,7 +163,10 @@ def test_coupons_are_chosen_beside_what_the_buyer_chose() -> None:
     chosen = [Choice("g", P_ID)]
     found = choose_coupons(cart(BOTH, choices=chosen), rules, held(mine), NOW_MS)
     assert [(each.coupon_id, each.saves_minor) for each in found.usable] == [("c", 800)]
-    assert choose_coupons(cart(BOTH), rules, held(mine), NOW_MS).usable == []
+    assert (found.rejected, choose_coupons(cart(BOTH), rules, held(mine), NOW_MS).usable) == ([], [])
+    invented = choose_coupons(cart(BOTH, choices=[Choice("g", "all-free")]), rules, held(mine), NOW_MS)
+    assert invented.usable == []
+    assert [(each.rule_id, each.code) for each in invented.rejected] == [("all-free", "promotion_not_found")]
     auto = priced(rules, BOTH, mine, coupon_ids=[], auto_coupons=True, choices=chosen)
     assert auto.summary.payable_minor == 20_000 - 1_000 - 800
 
