@@ -107,10 +107,19 @@ def test_points_that_may_pay_charges_pay_the_same_part_of_them() -> None:
 
 
 def test_points_are_earned_for_the_money_that_goods_cost() -> None:
-    """A card that pays charges takes nothing of what is paid for goods by the packet's rest."""
-    result = paid(shop(), Purse(gift_cards={"g": card(1_500)}, red_packet=packet(300, pays_charges=True)))
-    assert result.summary.payable_minor == 730
-    assert result.summary.points_earned == 200 * 100 // 10_000
+    """10.00 of goods and 2.65 of charges are paid in points; 1 % of the other 10.00 of goods is earned."""
+    rules = PointsRules({"CNY": PointsRate(100, 1)}, cap_bp=5_000, pays_charges=True)
+    summary = paid(shop(points=rules), Purse(points=9_999), points=9_999).summary
+    assert (summary.payable_minor, summary.points_used, summary.points_earned) == (1_265, 1_265, 10)
+
+
+def test_what_found_no_goods_to_pay_pays_charges_when_its_lane_comes() -> None:
+    """A point is worth more than the goods; the card pays these, and of the charges what points leave."""
+    rules = PointsRules({"CNY": PointsRate(0, 50)}, pays_charges=True)
+    purse = Purse(9, {"g": card(9_999)})
+    result = paid(shop(points=rules, price_minor=20), purse, points=9)
+    assert (result.summary.freight_minor, result.summary.tax_minor) == (300, 34)
+    assert sorted(given_by(result)) == [("7001", 40 + 34), ("points", 300)]
 
 
 def test_what_a_lane_takes_first_it_takes_of_the_charges_too() -> None:
