@@ -1,8 +1,8 @@
 """The activities that a SKU is in: what a buyer of it is entitled to, and chooses among.
 
 Enters the book, a SKU, the cart's currency and the time; leaves the promotions that are on and have the SKU
-in scope, and the flash sales that are open and have it. Kept with the book until one of them begins or ends,
-so that a price costs a look-up a line.
+in scope, and the flash sales and group-buy campaigns that are open and have it. Kept with the book until one
+of them begins or ends, so that a price costs a look-up a line.
 """
 
 from __future__ import annotations
@@ -57,3 +57,6 @@ def _of(book: PriceBook, sku: Sku, currency: str) -> Iterator[tuple[int, int, Ac
     for sale in book.sales_by_sku.get(sku.sku_id, ()):
         if sale.items[sku.sku_id].currency == currency:
             yield sale.starts_at_ms, sale.ends_at_ms, Activity("flash_sale", sale.activity_id, sale.name)
+    for group in book.group_sales.get(sku.sku_id, ()):
+        if group.currency == currency:
+            yield group.starts_at_ms, group.ends_at_ms, Activity("campaign", group.campaign_id, group.name)

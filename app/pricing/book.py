@@ -20,6 +20,7 @@ from app.flash_sales.snapshot import FlashSale
 from app.points.documents import PointsRules
 from app.pricing.exchange import Rate
 from app.pricing.freight import FreightTemplate
+from app.pricing.group_sales import GroupSales
 from app.pricing.lanes import LANES
 from app.pricing.limits import RuleUse, UseKey
 from app.pricing.regions import ANYWHERE
@@ -70,6 +71,7 @@ class PriceBook(Struct, frozen=True, eq=False):
     charges_version: int = 0
     # the sales that had not ended, by the SKUs that they sell
     sales_by_sku: dict[str, tuple[FlashSale, ...]] = {}
+    group_sales: GroupSales = {}
     # each book gathers anew
     rules_by_sku: dict[str, tuple[Rule, ...]] = {}
     # of a SKU in a currency: from when and until when, and which (activities.py)
@@ -118,6 +120,10 @@ class PriceBook(Struct, frozen=True, eq=False):
             for sku_id in sale.items if not sale.ended else ():
                 by_sku[sku_id] = (*by_sku.get(sku_id, ()), sale)
         return replace(self, flash_sales=sales, sales_by_sku=by_sku, activities_by_sku={})
+
+    def with_group_sales(self, group_sales: GroupSales) -> PriceBook:
+        """These are all of them from now on."""
+        return replace(self, group_sales=group_sales, activities_by_sku={})
 
     def with_templates(self, changed: Iterable[Rule], offered: Iterable[Offer] = ()) -> PriceBook:
         """`offered`: those of the changed ones that can be claimed."""

@@ -111,7 +111,7 @@ class Rejected(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Activity(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a SKU is in: a `promotion` that is on, or an open `flash_sale`.
+    """What a SKU is in: a `promotion` that is on, an open `flash_sale`, or a group-buy `campaign`.
 
     Of the promotions that name one `choice_group` the buyer gets one, and may say which (`choices`).
     """

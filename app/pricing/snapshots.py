@@ -28,6 +28,7 @@ from app.pricing.book import PriceBook
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.exchange import fx_rates
 from app.pricing.freight import freight_template
+from app.pricing.group_sales import GroupSales
 from app.pricing.lanes import LANES
 from app.pricing.limits import UseKey
 from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
@@ -84,13 +85,18 @@ class PriceSnapshots:
             if newer:
                 book = await self._read(self.book, newer)
                 self._versions |= newer
-                self.book = book.with_versions(self._versions)
+                # Campaigns may have been learned while the rows were read.
+                self.book = book.with_versions(self._versions).with_group_sales(self.book.group_sales)
             if self.book.limited:
                 self.learn_uses(await self._read_uses(self.book))
 
     def learn_uses(self, taken: Mapping[UseKey, int]) -> None:
         """What the ledger says has been taken of limited rules; it holds until it is read again."""
         self.book = self.book.with_uses(taken)
+
+    def learn_group_sales(self, group_sales: GroupSales) -> None:
+        """What is on sale by group buying, whenever that has changed."""
+        self.book = self.book.with_group_sales(group_sales)
 
     async def _read_uses(self, book: PriceBook) -> dict[UseKey, int]:
         rules = [(rule.kind, rule.rule_id) for rule in book.limited]

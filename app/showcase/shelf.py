@@ -187,6 +187,7 @@ class Shelf:
             if version > self._version:
                 self.campaigns = await self._read_changes(self._version)
                 self._version = version
+                self._prices.learn_group_sales(self.campaigns.group_sales())
             oldest = time.monotonic() - (KEEP_S if len(self._asked) < KNOWN_MANY else KEEP_MANY_S)
             by_id = self.campaigns.by_id
             self._asked = {one: at for one, at in self._asked.items() if at > oldest and one in by_id}

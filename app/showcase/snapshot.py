@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from app.campaigns.schemas import StockPolicy
+from app.pricing.group_sales import GroupSale, GroupSales
+from app.pricing.rules import milliseconds
 from app.showcase.schemas import SlotsDocument
 
 
@@ -89,6 +91,22 @@ class Campaigns(Struct, frozen=True, eq=False):
             {shop_id: tuple(sorted(item_ids)) for shop_id, item_ids in items_of_shop.items()},
             slots,
         )
+
+    def group_sales(self) -> GroupSales:
+        """What a cart is told of them: those that everyone may find, by the SKUs that they sell now."""
+        found: dict[str, tuple[GroupSale, ...]] = {}
+        for each in self.by_id.values():
+            for offer in each.offers if each.listed else ():
+                if offer.sell_status == "OPEN":
+                    sale = GroupSale(
+                        str(each.campaign_id),
+                        each.name,
+                        offer.currency,
+                        milliseconds(each.starts_at),
+                        milliseconds(each.ends_at),
+                    )
+                    found[offer.sku_id] = (*found.get(offer.sku_id, ()), sale)
+        return found
 
 
 def campaign(row: Any) -> Campaign:
