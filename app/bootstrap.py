@@ -22,6 +22,7 @@ from app.coupons.held import HeldCoupons
 from app.coupons.take import Taking, open_taking
 from app.events_in.intake import Intake
 from app.groups.place import Joining, open_joining
+from app.groups.watch import Watching
 from app.lib.auth import Authenticator, RateLimiter
 from app.lib.clock import Clock, OffsetClock, SystemClock
 from app.lib.hot import ANONYMOUS_SHARE
@@ -34,6 +35,7 @@ from app.pricing.kept_quotes import KeptQuotes
 from app.pricing.snapshots import PriceSnapshots
 from app.promotions.used import RuleUses
 from app.settings import Settings
+from app.share_page.card import Cards, open_cards
 from app.showcase.shelf import Shelf
 from app.stock.gate import Gate
 from app.stock.hints import Hints
@@ -68,6 +70,8 @@ class Services:
     gate: Gate
     placing: Placing
     joining: Joining
+    watching: Watching
+    cards: Cards
     hints: Hints
     channels: Channels
     intake: Intake
@@ -119,6 +123,8 @@ async def open_services(
             await hints.start()
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         joining = _stopped(closing, open_joining(pool, gate, clock, settings))
+        watching = _stopped(closing, Watching(pool, client, clock, settings.base_url()))
+        cards = _stopped(closing, open_cards())
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
         intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
@@ -145,6 +151,8 @@ async def open_services(
             gate=gate,
             placing=placing,
             joining=joining,
+            watching=watching,
+            cards=cards,
             hints=hints,
             channels=channels,
             intake=intake,

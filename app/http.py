@@ -50,6 +50,7 @@ from app.red_packets import routes as red_packets
 from app.refunds import routes as refunds
 from app.seats import routes as seats
 from app.settings import Settings
+from app.share_page import routes as share_page
 from app.showcase import routes as showcase
 from app.stock import routes as stock
 
@@ -72,6 +73,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *showcase.ROUTES,
     *buyers.ROUTES,
     *groups.ROUTES,
+    *share_page.ROUTES,
     *cart.ROUTES,
     *addresses.ROUTES,
     *orders.ROUTES,

@@ -41,6 +41,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     database_url: str = ""
     redis_url: str = ""
     public_url: str = ""  # where clients and providers reach the API; default http://host:port
+    # What opens the shop's app to join a group, with `?group_id=…&campaign_item_id=…` added. Better an https
+    # link of the shop's own: it leads to the shop's site where the app is not installed.
+    app_link: str = "rushcart://groupbuy/join"
     log_level: str = "info"
 
     # Who is it.

@@ -44,6 +44,7 @@ INFO = {
     "gives it back. Amounts are integers in the currency's minor unit; ids are strings; times are UTC.",
 }
 ROLES_OF = {"buyer": ("buyer",), "staff": ("op", "merchant"), "op": ("op",), "caller": ()}
+JSON = "application/json"
 REF = "#/components/schemas/{name}"
 SECURITY_SCHEMES = {
     "bearer": {
@@ -120,14 +121,17 @@ def _operation(path: str, method: str, handler: HTTPRouteHandler, schemas: _Sche
         content = schemas.content(body, sent)
         operation["requestBody"] = {"required": True, "content": content}
     success: dict[str, Any] = {"description": HTTPStatus(handler.status_code).phrase}
-    if (answer := _answer(handler)) is not None:
-        success["content"] = schemas.content(answer, example and example.answer)
+    media_type, answer = _answer(handler)
+    if media_type:
+        success["content"] = schemas.content(answer, example and example.answer, media_type)
     if _once(handler):
         success["headers"] = REPLAYED
     operation["responses"] = {str(handler.status_code): success}
     for status, also in (handler.responses or {}).items():
-        content = schemas.content(also.data_container, None)
-        operation["responses"][str(status)] = {"description": also.description, "content": content}
+        told: dict[str, Any] = {"description": also.description}
+        if also.data_container is not None:
+            told["content"] = schemas.content(also.data_container, None, also.media_type)
+        operation["responses"][str(status)] = told
     operation["responses"] |= problem_responses(_problems(operation, handler))
     return operation
 
@@ -187,8 +191,20 @@ def _body(handler: HTTPRouteHandler) -> Any:
     return None if field is None else field.annotation
 
 
-def _answer(handler: HTTPRouteHandler) -> Any:
-    """The type of the JSON that is answered; None where the answer is not JSON."""
+def _answer(handler: HTTPRouteHandler) -> tuple[str, Any]:
+    """The media type and the type of what is answered.
+
+    JSON of what the handler returns, or what its route names (`answers=`; None: bytes without a schema).
+    """
+    if "answers" in handler.opt:
+        named: tuple[str, Any] = handler.opt["answers"]
+        return named
+    found = _json(handler)
+    return ("", None) if found is None else (JSON, found)
+
+
+def _json(handler: HTTPRouteHandler) -> Any:
+    """None where the answer is not JSON."""
     field = handler.parsed_fn_signature.return_type
     if field.is_subclass_of(Response):
         inner = field.inner_types[0].annotation if field.inner_types else None
@@ -240,14 +256,15 @@ class _Schemas:
     def of(self, found: Any) -> dict[str, Any]:
         return self._of[repr(found)]
 
-    def content(self, found: Any, example: Any) -> dict[str, Any]:
-        media = {"schema": self.of(found)}
-        return {"application/json": media if example is None else media | {"example": example}}
+    def content(self, found: Any, example: Any, media_type: str = JSON) -> dict[str, Any]:
+        media = {} if found is None else {"schema": self.of(found)}
+        return {media_type: media if example is None else media | {"example": example}}
 
 
 def _types(handler: HTTPRouteHandler) -> Iterator[Any]:
-    yield from (found for found in (_body(handler), _answer(handler)) if found is not None)
-    yield from (also.data_container for also in (handler.responses or {}).values())
+    yield from (found for found in (_body(handler), _answer(handler)[1]) if found is not None)
+    also = (response.data_container for response in (handler.responses or {}).values())
+    yield from (found for found in also if found is not None)
     for field in handler.parsed_fn_signature.parameters.values():
         if isinstance(field.kwarg_definition, PathParameter | QueryParameter):
             yield _bounded(field)

@@ -16,6 +16,7 @@ import redis.asyncio as redis
 import structlog
 
 from app.bootstrap import Services
+from app.events_out.keys import stream_key
 from app.lib import metrics
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
@@ -34,10 +35,6 @@ POLL_S = 0.2
 LEAD_RETRY_S = 1.0
 # Readers of the outbox itself may be away for a week.
 RETENTION = timedelta(days=7)
-
-
-def stream_key(topic: str) -> str:
-    return f"events:{topic}"
 
 
 async def export_batch(connection: Connection, client: redis.Redis) -> int:

@@ -60,12 +60,38 @@ class GroupOrder(Struct, frozen=True, kw_only=True):
     group_id: str | None
     slot: int | None
     group_status: Literal["OPEN", "SUCCEEDED", "FAILED"] | None
+    group_slots: int | None
+    group_members_paid: int | None
     group_ends_at: datetime | None
     share_code: str | None
+    share_url: str | None
     stock_policy: Literal["last_member", "each_member", "on_success"]
     trade_order_id: str | None
     # of a show, once the group has succeeded
     seats: list[Seat]
+
+
+class GroupMember(Struct, frozen=True):
+    """Somebody in a group, without what is theirs: the name is masked. Slot 1 has who started it."""
+
+    slot: int
+    name: str
+    # not paid yet: the slot is held until the payment deadline
+    paid: bool
+
+
+class GroupItem(Struct, frozen=True):
+    """A SKU that can be joined with, and what one costs outside of a group (null: not sold so)."""
+
+    campaign_item_id: str
+    sku_id: str
+    attributes: dict[str, str]
+    session: str | None
+    ticket_category: str | None
+    currency: str
+    sale_price_minor: int
+    single_price_minor: int | None
+    sell_status: Literal["OPEN", "CLOSED"]
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -74,17 +100,25 @@ class Group(Struct, frozen=True, kw_only=True):
     group_id: str
     campaign_id: str
     shop_id: str
+    shop_name: str
     item_id: str
+    title: str
     name: str
     status: Literal["OPEN", "SUCCEEDED", "FAILED"]
     slots: int
     members: int
     members_paid: int
+    # the first ones
+    shown_members: list[GroupMember]
+    items: list[GroupItem]
     # 虚拟成团: it succeeded with fewer members
     completed_short: bool
     share_code: str
+    share_url: str
     started_at: datetime
     ends_at: datetime
+    # the server's: a countdown is `ends_at` less this
+    now: datetime
     settled_at: datetime | None
     fail_reason: str | None
     version: int

@@ -218,6 +218,11 @@ class Front:
         """The one that answers a POST."""
         return self._hot.get(path)
 
+    async def end_streams(self) -> None:
+        """Answers that go on for as long as somebody watches end now: the server is about to stop."""
+        if self.services is not None:
+            await self.services.watching.stop()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self.framework(scope, receive, send)

@@ -56,6 +56,7 @@ GATE_FAILURES = Counter("rushcart_gate_failures", "Calls that Valkey did not ans
 OUTBOX_LAG_SECONDS = Gauge(
     "rushcart_outbox_lag_seconds", "Age of the oldest event that is not exported.", registry=REGISTRY
 )
+GROUP_WATCHERS = Gauge("rushcart_group_watchers", "Clients that watch a group now.", registry=REGISTRY)
 SWEPT = Counter("rushcart_swept", "Rows that a sweep has settled.", ["sweep"], registry=REGISTRY)
 SWEEP_FAILURES = Counter(
     "rushcart_sweep_failures", "Sweeps that ended with an error.", ["sweep"], registry=REGISTRY

@@ -35,6 +35,13 @@ def decimals_of(currency: str) -> int:
     return DECIMALS[currency]
 
 
+def in_major(amount_minor: int, currency: str) -> str:
+    """As people read it: `1,080.00 CNY`, `1,080 JPY`."""
+    decimals = DECIMALS[currency]
+    whole, part = divmod(amount_minor, 10**decimals)
+    return f"{whole:,}.{part:0{decimals}} {currency}" if decimals else f"{whole:,} {currency}"
+
+
 def percent_half_up(amount_minor: int, percent_bp: int, scale: int = 1) -> int:
     """`percent_bp` of `amount_minor / scale`, rounded half up, once."""
     whole = WHOLE_BP * scale

@@ -6,6 +6,7 @@ since forwarded headers can be forged by anyone who reaches the port.
 """
 
 import socket
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from litestar.types import ASGIApp
@@ -27,15 +28,28 @@ def serve(settings: Settings, *, descriptor: int | None) -> None:
     """Serve until a signal. Raises SystemExit when it cannot start."""
     settings.check()
     configure(settings.log_level, process="api")
-    server = build_server(create_app(settings))
+    app = create_app(settings)
+    server = build_server(app)
+    server.before_shutdown = app.end_streams
     server.run(sockets=[_listener(settings, descriptor)])
     if not server.started:
         raise SystemExit("The API did not start: see the log above.")
 
 
-def build_server(app: ASGIApp) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn's server, which waits for every answer before it stops: those without an end are told first."""
+
+    before_shutdown: Callable[[], Awaitable[None]] | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.before_shutdown is not None:
+            await self.before_shutdown()
+        await super().shutdown(sockets)
+
+
+def build_server(app: ASGIApp) -> Server:
     """The server as the API has it; the bench measures its echoes on the same."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             loop="uvloop",

@@ -1,0 +1,1 @@
+"""The page that members of a group share, and its picture card for messengers."""
