@@ -17,7 +17,7 @@ from app.groups.schemas import Group
 from app.lib.errors import Unavailable
 from app.share_page import page
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 PNG = "image/png"
 # What codes are made of (app/groups/members.py). Nothing else is looked up.
 CODE = re.compile(r"[\w-]{1,64}", re.ASCII)

@@ -1,0 +1,172 @@
+"""The page that members share: what it says, to whom, and that nothing of a shop's text becomes markup."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from io import BytesIO
+
+import httpx
+import msgspec
+from PIL import Image
+
+from app.groups.schemas import Group
+from app.groups.settle import settle_due
+from app.share_page.card import SIZE, WIDTH, Card, _font, draw, drawable, fitting
+from app.share_page.page import stand, word
+from tests.groups.conftest import Shop
+
+HTML = "text/html; charset=utf-8"
+
+
+async def page(shop: Shop, group_id: str) -> httpx.Response:
+    code = (await shop.group(group_id))["share_code"]
+    answer = await shop.client.get(f"/g/{code}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, HTML)
+    return answer
+
+
+async def test_a_friend_sees_what_it_is_how_it_stands_and_how_to_join(shop: Shop) -> None:
+    await shop.open()
+    group_id = await shop.paid("annabel")
+    answer = await page(shop, group_id)
+    text = answer.text
+    item_id = shop.campaign["items"][0]["campaign_item_id"]
+    for expected in (
+        "<h1>Tea</h1>",
+        "80.00 CNY",
+        "<s>100.00 CNY</s>",
+        'id="paid">1</b> of <b>3</b> have paid',
+        'id="free">2</b> free',
+        "a***l",
+        f'href="rushcart://groupbuy/join?group_id={group_id}&amp;campaign_item_id={item_id}"',
+        "If you do not have it yet",
+    ):
+        assert expected in text
+    assert "annabel" not in text
+    assert answer.headers["cache-control"] == "public, max-age=2"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_messengers_find_a_title_a_sentence_and_a_picture_of_the_right_size(shop: Shop) -> None:
+    await shop.open()
+    group_id = await shop.paid("ann")
+    group = await shop.group(group_id)
+    text = (await page(shop, group_id)).text
+    card = dict(re.findall(r'<meta property="og:([\w:]+)" content="([^"]*)">', text))
+    assert (card["title"], card["site_name"], card["url"]) == ("Tea for 80.00 CNY", "Tea", group["share_url"])
+    assert card["description"].startswith("1 of 3 are in, 2 places left, until ")
+    assert card["image"] == f"{group['share_url']}/card.png?v=1"
+    assert (card["image:width"], card["image:height"]) == ("1200", "630")
+    answer = await shop.client.get(f"/g/{group['share_code']}/card.png?v=1")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    with Image.open(BytesIO(answer.content)) as image:
+        assert image.size == SIZE
+    assert len(answer.content) < 100_000
+
+
+async def test_nothing_that_a_shop_writes_becomes_markup(shop: Shop) -> None:
+    await shop.open()
+    evil = "\"><script>alert('x')</script>"
+    await shop.services.pool.execute("UPDATE item SET title = $1", evil)
+    await shop.services.pool.execute("UPDATE shop SET name = $1", evil)
+    sku = "UPDATE sku SET attributes = $1"
+    await shop.services.pool.execute(sku, {"size": evil})
+    text = (await page(shop, await shop.paid("\"'<b>ann"))).text
+    assert "alert(" in text
+    assert "<script>alert" not in text
+    assert text.count("<script>") == 1  # the page's own
+    assert "<b>ann" not in text
+
+
+async def test_the_browser_may_run_and_load_only_what_is_the_pages_own(shop: Shop) -> None:
+    await shop.open()
+    answer = await page(shop, await shop.paid("ann"))
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy.pop("script-src").startswith("'sha256-")
+    assert policy.pop("style-src").startswith("'sha256-")
+    assert policy == {
+        "default-src": "'none'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert re.search(r' (style|on\w+)="', answer.text) is None
+
+
+async def test_an_unknown_code_is_a_friendly_page(shop: Shop) -> None:
+    for code in ("abcdefghijkl", "x" * 65, "a%00b", "%E2%98%83", "a%20b"):
+        answer = await shop.client.get(f"/g/{code}")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, HTML), code
+        assert "There is no such group" in answer.text
+        assert "content-security-policy" in answer.headers
+        card = await shop.client.get(f"/g/{code}/card.png")
+        assert (card.status_code, card.json()["code"]) == (404, "group_not_found"), code
+
+
+async def test_a_group_that_is_over_says_so(shop: Shop) -> None:
+    await shop.open()
+    full = await shop.paid("ann")
+    for buyer in ("bo", "cy"):
+        await shop.paid(buyer, full)
+    late = await shop.paid("dee")
+    shop.clock.advance(timedelta(seconds=3_616))
+    await settle_due(shop.services, shop.clock.now(), 10)
+    withdrawn = await shop.paid("eve")
+    path = f"/op/campaigns/{shop.campaign['campaign_id']}/withdraw"
+    await shop.call(shop.op, "POST", path, {"reason": "recalled"})
+    await settle_due(shop.services, shop.clock.now(), 10)
+    for group_id, expected in (
+        (full, "This group has succeeded"),
+        (late, "Not enough friends came in time."),
+        (withdrawn, "The shop has withdrawn this offer."),
+    ):
+        answer = await page(shop, group_id)
+        assert expected in answer.text
+        assert ("gets the money back" in answer.text) is (group_id != full)
+        assert "groupbuy/join?group_id" not in answer.text
+        assert "<script>" not in answer.text
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+async def test_the_page_knows_each_way_in_which_an_open_group_stands(shop: Shop) -> None:
+    await shop.open()
+    group_id = await shop.paid("ann")
+    group = msgspec.convert(await shop.group(group_id), Group)
+    replace = msgspec.structs.replace
+    stands = {
+        "open": replace(group, members=2),
+        "full": replace(group, members=3),
+        "complete": replace(group, members=3, members_paid=3),
+        "deciding": replace(group, now=group.ends_at),
+    }
+    assert {stand(each): word(each) for each in stands.values()} == {
+        "open": "2 of 3 are in, 1 place left",
+        "full": "All places are taken for now",
+        "complete": "All places are taken",
+        "deciding": "The time is over",
+    }
+    assert [stand(each) for each in stands.values()] == list(stands)
+
+
+def test_a_title_is_written_in_chinese_and_what_the_font_lacks_is_left_out() -> None:
+    assert drawable("West Lake Longjing · 西湖龙井") == "West Lake Longjing · 西湖龙井"
+    assert drawable("ร้านชา 🍵 Tea  龙井\u2028茶") == "Tea 龙井 茶"
+    assert drawable("ชา") == ""
+    assert drawable("Cafe\u0301") == "Café"
+    blank = draw(Card("", "ชา", "80.00 CNY", None, 3, 1, "open"))
+    written = draw(Card("", "龙井", "80.00 CNY", None, 3, 1, "open"))
+    assert blank == draw(Card("", "", "80.00 CNY", None, 3, 1, "open"))
+    assert written != blank
+
+
+def test_a_long_title_ends_in_an_ellipsis_within_the_card() -> None:
+    for title in ("西湖龙井明前特级" * 20, "tea " * 80, "t" * 255, "Tea"):
+        lines = fitting(title, 62, 2)
+        assert len(lines) <= 2
+        assert all(_font(62).getlength(line) <= WIDTH for line in lines)
+        assert lines[-1].endswith("…") is (title != "Tea")
