@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench loadtest soak lock clean
+.PHONY: help install run test check format bench loadtest soak picture lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,8 +26,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: install ## Start everything on this machine: Postgres, Valkey, API, worker, sandbox provider
 	@exec $(BIN)/rushcart run
 
-test: install ## Run all tests on real Postgres and Valkey
-	$(BIN)/pytest -n auto --dist loadfile
+test: install ## Run all tests on real Postgres and Valkey, and in a real browser
+	@$(BIN)/python -m tests.browser
+	$(BIN)/pytest -n auto --dist loadfile -rs
 
 check: install ## Lint, types, tidy rules
 	$(BIN)/ruff check .
@@ -47,6 +48,9 @@ loadtest: install ## Locust, headless: 1,000 mixed requests/s for a minute, HTML
 
 soak: install ## Ten minutes of load; memory must not grow
 	$(BIN)/python -m loadtest.soak
+
+picture: install ## Draw docs/pictures/share_page.png anew, in a browser
+	RUSHCART_BROWSER=required RUSHCART_PICTURE=docs/pictures/share_page.png $(BIN)/pytest tests/groups/test_share_page_in_browser.py
 
 lock: install ## Pin the newest allowed packages with hashes
 	$(BIN)/pip-compile -q -U --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --allow-unsafe --strip-extras -o requirements.lock pyproject.toml

@@ -20,13 +20,15 @@ from tests.sandbox.process import free_port
 
 START_LIMIT_S = 60.0
 REPORTS = ROOT / "loadtest" / "reports"  # made by a measurement
+CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="the tour is made of curl lines")
 
 
-@pytest.fixture
-def printed(tmp_path: Path) -> Iterator[str]:
-    """What a `rushcart run` with the demo shop has printed; it runs until the test has ended."""
-    output = tmp_path / "output"
-    command = [sys.executable, "-m", "app", "run", "--data-dir", str(tmp_path / "shop")]
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What a `rushcart run` with the demo shop has printed; it runs until the last test has ended."""
+    folder = tmp_path_factory.mktemp("readme")
+    output = folder / "output"
+    command = [sys.executable, "-m", "app", "run", "--data-dir", str(folder / "shop")]
     with output.open("wb") as file:
         run = subprocess.Popen([*command, "--port", str(free_port())], cwd=ROOT, stdout=file, stderr=file)
     deadline = time.monotonic() + START_LIMIT_S
@@ -39,19 +41,12 @@ def printed(tmp_path: Path) -> Iterator[str]:
     assert run.wait(START_LIMIT_S) == 0
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the tour is made of curl lines")
+@CURL
 def test_the_tour_works_as_it_is_printed(printed: str, tmp_path: Path) -> None:
     lines = printed[printed.index("export RUSHCART_DATA_DIR") : printed.index("\nready ")]
-    told = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", lines],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert told.returncode == 0, f"{told.stdout[-3000:]}\n{told.stderr[-3000:]}"
-    seen = [
+    told = paste(lines, tmp_path)
+    saw(
+        told,
         '"payable_minor": 17000',  # two tins less the promotion
         '"saves_minor": 1500',
         "HTTP/1.1 201 Created",
@@ -63,14 +58,51 @@ def test_the_tour_works_as_it_is_printed(printed: str, tmp_path: Path) -> None:
         '"payable_minor": 5000',
         '"code": "purchase_limit_exceeded"',
         "gate_is_ledger",
-    ]
-    places = [told.stdout.find(word) for word in seen]
-    assert -1 not in places, (seen[places.index(-1)], told.stdout)
-    assert told.stdout.count("HTTP/1.1 201 Created") == 2
-    assert told.stdout.count("idempotent-replayed: true") == 1
-    order_ids = re.findall(r'^\{"order_id":"(\d+)"', told.stdout, flags=re.MULTILINE)
+    )
+    assert told.count("HTTP/1.1 201 Created") == 2
+    assert told.count("idempotent-replayed: true") == 1
+    order_ids = re.findall(r'^\{"order_id":"(\d+)"', told, flags=re.MULTILINE)
     assert len(order_ids) == 2
     assert len(set(order_ids)) == 1
+
+
+@CURL
+def test_the_story_of_a_group_works_after_the_first_lines_of_the_tour(printed: str, tmp_path: Path) -> None:
+    first = printed[printed.index("export RUSHCART_DATA_DIR") : printed.index("\n# What does a cart cost")]
+    story = README.read_text().split("<!-- story -->")[1].split("<!-- /story -->")[0]
+    told = paste("\n".join([first, *re.findall(r"```sh\n(.*?)```", story, flags=re.DOTALL)]), tmp_path)
+    saw(
+        told,
+        "SUBMITTED",
+        "PASSED",
+        "/g/",
+        "SUCCEEDED",
+        '"trade_order_id": "',
+        "PENDING_SHIPMENT",
+        "ENDED",
+        "campaign_withdrawn",
+        "REFUNDED",
+    )
+    assert told.count("Paid. Thank you.") == 5
+
+
+def paste(lines: str, folder: Path) -> str:
+    """What a shell says to these lines; each must succeed."""
+    told = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert told.returncode == 0, f"{told.stdout[-3000:]}\n{told.stderr[-3000:]}"
+    return told.stdout
+
+
+def saw(told: str, *words: str) -> None:
+    """All of these words."""
+    assert [word for word in words if word not in told] == [], told
 
 
 def test_the_lines_that_an_installation_replaces_are_in_the_readme() -> None:

@@ -73,6 +73,8 @@ CONTRACT = [
     "POST /groupbuy/campaigns/query",
     "GET /groupbuy/campaign_items/{campaign_item_id}",
     "GET /groupbuy/groups/{group_id}",
+    "GET /groupbuy/groups/{group_id}/stream",
+    "GET /g/{share_code}",
     "POST /groupbuy/orders",
     "GET /groupbuy/orders",
     "GET /groupbuy/orders/{order_id}",
@@ -84,6 +86,11 @@ CONTRACT = [
 # Refusals that no call of a client can get, and why.
 NOT_OF_A_ROUTE = {
     "method_not_allowed": "the answer to a method that a path does not have",
+}
+OTHER_THAN_JSON = {
+    "/g/{share_code}": "text/html",
+    "/g/{share_code}/card.png": "image/png",
+    "/groupbuy/groups/{group_id}/stream": "text/event-stream",
 }
 NEEDS_A_KEY = {
     "/admin/orders/{order_id}/price_change",
@@ -140,11 +147,22 @@ def test_every_operation_says_what_it_does_takes_gives_and_refuses(document: dic
         method, path = call.split()
         success = next(response for status, response in operation["responses"].items() if status < "300")
         if path != "/metrics" and method != "DELETE":
-            assert "application/json" in success["content"], call
+            assert list(success["content"]) == [OTHER_THAN_JSON.get(path, "application/json")], call
         if operation["security"] == [{"bearer": []}]:
             assert "unauthorized" in codes(operation), call
         if "requestBody" in operation:
             assert {"invalid_request", "not_json", "body_too_large"} <= codes(operation), call
+
+
+def test_events_are_described_by_what_each_of_them_holds(document: dict[str, Any]) -> None:
+    answers = operations(document)["GET /groupbuy/groups/{group_id}/stream"]["responses"]
+    assert answers["200"]["content"] == {
+        "text/event-stream": {"schema": {"$ref": "#/components/schemas/Group"}}
+    }
+    assert "content" not in answers["204"]
+    assert {"too_many_watchers", "stopping", "ledger_down"} <= answers["503"]["content"][
+        "application/problem+json"
+    ]["examples"].keys()
 
 
 def test_every_error_code_of_the_service_is_named_by_some_operation(document: dict[str, Any]) -> None:

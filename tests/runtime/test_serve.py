@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 from app.runtime.protocol import HEAD_BYTES_MAX
-from app.runtime.serve import build_server
+from app.runtime.serve import DRAIN_S, build_server
 
 
 async def answer_ok(scope: Any, receive: Any, send: Any) -> None:
@@ -41,3 +41,31 @@ async def test_a_head_without_end_is_refused_and_a_usual_one_is_not() -> None:
         finally:
             server.should_exit = True
             await serving
+
+
+async def test_answers_without_an_end_are_told_before_the_server_waits_for_all_answers() -> None:
+    over = asyncio.Event()
+
+    async def end_streams() -> None:
+        over.set()
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await answer_ok(scope, receive, send)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await over.wait()
+        return await send({"type": "http.response.body", "body": b"ended"})
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = build_server(stream)
+        server.before_shutdown = end_streams
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"begun")
+        server.should_exit = True
+        async with asyncio.timeout(DRAIN_S / 2):
+            assert (await reader.read()).endswith(b"ended\r\n0\r\n\r\n")
+            await serving
+        writer.close()
