@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import redis.asyncio as redis
@@ -26,14 +26,13 @@ from app.lib.batching import Batcher
 from app.lib.clock import Clock
 from app.lib.errors import Unavailable
 from app.lib.event_stream import HEARTBEAT, frame
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
-from app.lib.valkey import GATE_ERRORS
+from app.lib.postgres import Pool
 
 log = structlog.get_logger()
 
 # All events whose aggregate is a group that may be watched.
 TOPICS = ("group.joined", "group.almost_full", "group.succeeded", "group.failed", "group.refunded")
-# An open stream costs about 40 KB of this process's memory (docs/performance.md): 200 MB in all.
+# An open stream costs 26 KB of this process's memory (docs/performance.md): 130 MB in all.
 WATCHERS_MAX = 5_000
 # When a client that found no place may try again.
 RETRY_AFTER_S = 10
@@ -129,6 +128,8 @@ class Watching:
         # One at a time, so that what is read later is shown later.
         self._reading = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # how far the streams have been read; empty: from now on
+        self._heard: dict[str, str] = {}
         self.watchers = 0
         self.stopping = False
 
@@ -143,9 +144,8 @@ class Watching:
         watcher = Watcher(self, group)
         group.watchers.add(watcher)
         self._count(+1)
-        for work in (self._listen, self._look):
-            if work.__name__ not in self._tasks or self._tasks[work.__name__].done():
-                self._tasks[work.__name__] = asyncio.create_task(work())
+        self._begin(self._listen, 0)
+        self._begin(self.look, LOOK_S)
         return watcher
 
     def _check_place(self) -> None:
@@ -180,55 +180,55 @@ class Watching:
         self.watchers += change
         metrics.GROUP_WATCHERS.set(self.watchers)
 
+    def _begin(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        """Unless it goes on already."""
+        name = step.__name__
+        if name not in self._tasks or self._tasks[name].done():
+            self._tasks[name] = asyncio.create_task(self._repeat(step, pause_s), name=name)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        """While anybody watches."""
+        while self._groups:
+            await asyncio.sleep(pause_s)
+            try:
+                await step()
+            except Exception as error:  # Valkey or Postgres is away, as a rule
+                log.warning("watching_interrupted", step=step.__name__, error=repr(error))
+                self._heard = {}
+                await asyncio.sleep(LOOK_S)
+
     async def _listen(self) -> None:
         """Groups that an event tells of are read at once. An event that is missed is found by the look."""
-        heard: dict[str, str] = {}
-        while self._groups:
-            try:
-                heard = heard or await self._ends_of_streams()
-                told = await self._client.xread(heard, count=HEARD_MAX, block=BLOCK_MS)  # type: ignore[arg-type]
-            except GATE_ERRORS:
-                heard = {}
-                await asyncio.sleep(LOOK_S)
-                continue
-            moved = set()
-            for key, entries in told:
-                heard[key.decode()] = entries[-1][0].decode()
-                moved |= {int(fields[b"aggregate_id"]) for _, fields in entries}
-            await self._read_again(moved & self._groups.keys())
+        heard = self._heard = self._heard or await self._ends_of_streams()
+        told = await self._client.xread(heard, count=HEARD_MAX, block=BLOCK_MS)  # type: ignore[arg-type]
+        moved = set()
+        for key, entries in told:
+            heard[key.decode()] = entries[-1][0].decode()
+            moved |= {int(fields[b"aggregate_id"]) for _, fields in entries}
+        await self._read_again(moved)
 
     async def _ends_of_streams(self) -> dict[str, str]:
         """From now on, by Valkey's clock, which numbers the entries."""
         seconds, microseconds = await self._client.time()
         return {stream_key(topic): f"{seconds * 1_000 + microseconds // 1_000}-0" for topic in TOPICS}
 
-    async def _look(self) -> None:
-        while self._groups:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
-
     async def look(self) -> None:
         """Read again what has moved by the ledger's word."""
-        moved = []
+        moved = set()
         group_ids = list(self._groups)
-        try:
-            for start in range(0, len(group_ids), MARKS_MAX):
-                some = group_ids[start : start + MARKS_MAX]
-                for group_id, *mark in await self._pool.fetch(sql.mark_groups, some):
-                    group = self._groups.get(group_id)
-                    if group is not None and group.mark != tuple(mark):
-                        moved.append(group_id)
-        except TRANSIENT_ERRORS as error:
-            log.warning("groups_not_looked_at", groups=len(group_ids), error=repr(error))
+        for start in range(0, len(group_ids), MARKS_MAX):
+            for group_id, *mark in await self._pool.fetch(
+                sql.mark_groups, group_ids[start : start + MARKS_MAX]
+            ):
+                group = self._groups.get(group_id)
+                if group is not None and group.mark != tuple(mark):
+                    moved.add(group_id)
         await self._read_again(moved)
 
-    async def _read_again(self, group_ids: Iterable[int]) -> None:
+    async def _read_again(self, moved: set[int]) -> None:
         async with self._reading:
-            try:
-                states = await read_groups(self._pool, list(group_ids), self._clock.now(), self._base_url)
-            except TRANSIENT_ERRORS as error:  # the next look finds them again
-                log.warning("groups_not_read", error=repr(error))
-                return
+            watched = list(moved & self._groups.keys())
+            states = await read_groups(self._pool, watched, self._clock.now(), self._base_url)
             for group_id, state in states.items():
                 group = self._groups.get(group_id)
                 if group is not None:
