@@ -13,7 +13,7 @@ from PIL import Image
 from app.groups.schemas import Group
 from app.groups.settle import settle_due
 from app.share_page.card import SIZE, WIDTH, Card, _font, draw, drawable, fitting
-from app.share_page.page import stand, word
+from app.share_page.page import render, stand, word
 from tests.groups.conftest import Shop
 
 HTML = "text/html; charset=utf-8"
@@ -47,6 +47,23 @@ async def test_a_friend_sees_what_it_is_how_it_stands_and_how_to_join(shop: Shop
     assert answer.headers["cache-control"] == "public, max-age=2"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_button_leads_to_the_shops_own_link_with_what_the_app_needs(shop: Shop) -> None:
+    await shop.open(skus=("1001", "1002"))
+    sku = "UPDATE sku SET attributes = $1 WHERE sku_id = $2"
+    await shop.services.pool.execute(sku, {"size": "L"}, "1002")
+    group_id = await shop.paid("ann")
+    group = msgspec.convert(await shop.group(group_id), Group)
+    first, second = (item.campaign_item_id for item in group.items)
+    text = render(group, "https://shop.example/join?from=group")
+    for item_id, name in ((first, "Tea"), (second, "L")):
+        link = f"https://shop.example/join?from=group&amp;group_id={group_id}&amp;campaign_item_id={item_id}"
+        assert f'<a class="go" href="{link}">Join: {name} for 80.00 CNY</a>' in text
+    closed = [msgspec.structs.replace(item, sell_status="CLOSED") for item in group.items]
+    text = render(msgspec.structs.replace(group, items=closed), "https://shop.example/join")
+    assert "The sale is closed" in text
+    assert 'class="go"' not in text
 
 
 async def test_messengers_find_a_title_a_sentence_and_a_picture_of_the_right_size(shop: Shop) -> None:
