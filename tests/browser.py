@@ -62,9 +62,9 @@ async def browser(folder: Path) -> AsyncIterator[Browser]:
             pytest.fail("no browser: python -m tests.browser")
         pytest.skip("no browser on this machine: see python -m tests.browser")
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=path, args=FLAGS, env=environment)
-        yield opened
-        await opened.close()
+        launching = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environment)
+        async with await launching as opened:
+            yield opened
 
 
 def provide() -> None:

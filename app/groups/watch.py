@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import msgspec
 import redis.asyncio as redis
@@ -60,9 +61,9 @@ class Watched:
         self.watchers: set[Watcher] = set()
 
     @property
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> tuple[int, datetime, int]:
         """As `mark_groups` reads it."""
-        return self.state.version, self.state.members
+        return self.state.version, self.state.ends_at, self.state.members
 
     @property
     def over(self) -> bool:

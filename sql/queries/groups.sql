@@ -212,6 +212,6 @@ WHERE b.group_id = ANY($1::bigint[]) OR b.share_code = $2;
 
 -- name: mark_groups
 -- By what a change of these groups is seen.
-SELECT b.group_id, b.version, (SELECT count(*) FROM group_order AS g WHERE g.group_id = b.group_id
+SELECT b.group_id, b.version, b.ends_at, (SELECT count(*) FROM group_order AS g WHERE g.group_id = b.group_id
     AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS members
 FROM buy_group AS b WHERE b.group_id = ANY($1::bigint[]);

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -135,6 +136,9 @@ async def test_a_look_at_the_ledger_finds_what_no_event_tells(
         assert (await client.next())[1]["members"] == 2
         await shop.call(shop.login("bo"), "POST", f"/shopping/orders/{order['order_id']}/cancel")
         assert (await client.next())[1]["members"] == 1
+        sooner = "UPDATE buy_group SET ends_at = ends_at - interval '1 minute' RETURNING ends_at"
+        ends_at = await shop.services.pool.fetchval(sooner)
+        assert datetime.fromisoformat((await client.next())[1]["ends_at"]) == ends_at
 
 
 async def test_without_valkey_the_looks_go_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
