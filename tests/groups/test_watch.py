@@ -239,13 +239,17 @@ async def test_a_group_that_is_over_is_told_once(shop: Shop, door: Door) -> None
 async def test_a_process_that_stops_ends_its_streams_and_takes_no_more(shop: Shop, door: Door) -> None:
     await shop.open()
     group_id = await shop.paid("ann")
+    watching = shop.services.watching
+    watcher = await watching.watch(int(group_id))
+    assert watcher is not None
     async with door.watching(group_id) as client:
         await client.next()
-        await shop.services.watching.stop()
+        await watching.stop()
         assert await client.ends()
     with pytest.raises(Unavailable) as refused:
-        await shop.services.watching.watch(int(group_id))
+        await watching.watch(int(group_id))
     assert refused.value.code == "stopping"
+    watcher.leave()
 
 
 def test_every_event_of_a_group_that_may_be_watched_wakes_its_watchers() -> None:
