@@ -188,8 +188,8 @@ class Watching:
             self._tasks[name] = asyncio.create_task(self._repeat(step, pause_s), name=name)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
-        """While anybody watches."""
-        while self._groups:
+        """While anybody watches. Being cancelled is not enough: redis-py can swallow it, and wait on."""
+        while self._groups and not self.stopping:
             await asyncio.sleep(pause_s)
             try:
                 await step()
