@@ -102,9 +102,7 @@ async def open_services(
         closing.push_async_callback(client.aclose)
         valkey = Valkey(settings.redis_url, connections_max=settings.redis_pool_max)
         closing.push_async_callback(valkey.close)
-        lease = NodeLease(pool)
-        closing.push_async_callback(lease.stop)
-        ids = await lease.start()
+        ids = await _stopped(closing, NodeLease(pool)).start()
         prices = _stopped(closing, PriceSnapshots(pool, clock, settings.lanes))
         if load_prices:
             await prices.start()
@@ -123,8 +121,6 @@ async def open_services(
             await hints.start()
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
         joining = _stopped(closing, open_joining(pool, gate, clock, settings))
-        watching = _stopped(closing, Watching(pool, client, clock, settings.base_url()))
-        cards = _stopped(closing, open_cards())
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
         intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))
@@ -151,8 +147,8 @@ async def open_services(
             gate=gate,
             placing=placing,
             joining=joining,
-            watching=watching,
-            cards=cards,
+            watching=_stopped(closing, Watching(pool, client, clock, settings.base_url())),
+            cards=_stopped(closing, open_cards()),
             hints=hints,
             channels=channels,
             intake=intake,
