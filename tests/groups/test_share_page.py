@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.groups.schemas import Group
 from app.groups.settle import settle_due
+from app.lib.money import in_major
 from app.share_page.card import SIZE, WIDTH, Card, _font, draw, drawable, fitting
 from app.share_page.page import render, stand, word
 from tests.groups.conftest import Shop
@@ -168,6 +169,11 @@ async def test_the_page_knows_each_way_in_which_an_open_group_stands(shop: Shop)
         "deciding": "The time is over",
     }
     assert [stand(each) for each in stands.values()] == list(stands)
+
+
+def test_prices_are_read_as_the_currency_is_counted() -> None:
+    shown = [in_major(108_000, currency) for currency in ("CNY", "JPY", "KWD")]
+    assert shown == ["1,080.00 CNY", "108,000 JPY", "108.000 KWD"]
 
 
 def test_a_title_is_written_in_chinese_and_what_the_font_lacks_is_left_out() -> None:
