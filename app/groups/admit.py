@@ -60,6 +60,12 @@ class GroupDraft(Struct, gc=False):
     join_other: bool
     address: AddressSnapshot | None
     created_at: datetime
+    # whether its slot is counted as in flight for this call
+    claimed: bool = False
+
+    @property
+    def claim_id(self) -> str:
+        return self.once.digest.hex()
 
     @property
     def buyer_id(self) -> str:
@@ -85,6 +91,7 @@ class LockedGroup(Struct, gc=False):
     slots: int
     ends_at: datetime
     stock_locked: bool
+    slots_version: int
     members: list[Member]
 
     @property

@@ -6,8 +6,9 @@ Locks follow the global order: keys, campaigns, groups, buyers, stock; each by i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 from msgspec.json import encode
@@ -15,6 +16,7 @@ from msgspec.json import encode
 from app.checkout.schemas import LineDraft, OrderDraft
 from app.groups.admit import BuyerKey, GroupDraft, LockedGroup, Member, Numbers, Placed, admit
 from app.groups.schemas import GroupOrderPlaced
+from app.groups.scripts import SlotFacts
 from app.lib.errors import AppError
 from app.lib.idempotency import Answer, keep_answers, release_keys, take_keys
 from app.lib.postgres import Connection
@@ -33,10 +35,18 @@ GROUP_MODE = "group"
 Outcome = Answer | AppError
 
 
+class BatchResult(NamedTuple):
+    """One outcome per draft, in order; and what the gates must learn."""
+
+    outcomes: list[Outcome]
+    pools: list[PoolFact]
+    groups: list[SlotFacts]
+
+
 async def place_batch(
     connection: Connection, drafts: Sequence[GroupDraft], now: datetime, pay_timeout: timedelta
-) -> tuple[list[Outcome], list[PoolFact]]:
-    """One outcome per draft, in order, and what the stock's gate must learn."""
+) -> BatchResult:
+    """Decide each draft and write those that are placed."""
     earlier = await take_keys(connection, [each.once for each in drafts])
     outcomes: dict[bytes, Outcome] = dict(earlier)
     new = [each for each in drafts if each.once.digest not in outcomes]
@@ -51,11 +61,20 @@ async def place_batch(
         deadline = _deadline(draft, numbers, now, pay_timeout)
         answers[draft.once.digest] = Answer(CREATED, encode(_reply(draft, placed, deadline)))
         taken.append((draft, deadline))
-    facts = await _write(connection, taken, numbers, placed) if taken else []
+    pools = await _write(connection, taken, numbers, placed) if taken else []
     await keep_answers(connection, answers)
     await release_keys(connection, [each.once.digest for each in new if each.once.digest in outcomes])
     outcomes |= answers
-    return [outcomes[each.once.digest] for each in drafts], facts
+    joined = {draft.group_id for draft, _ in taken}
+    groups = [_facts(group_id, group, joined) for group_id, group in numbers.groups.items()]
+    return BatchResult([outcomes[each.once.digest] for each in drafts], pools, groups)
+
+
+def _facts(group_id: int, group: LockedGroup, joined: Collection[int | None]) -> SlotFacts:
+    """As it is after the commit."""
+    version = group.slots_version + (group_id in joined)
+    members = [(member.buyer_id, member.order_id) for member in group.members]
+    return SlotFacts(group_id, version, group.status, group.slots, group.ends_at, members)
 
 
 async def lock_groups(connection: Connection, group_ids: Sequence[int]) -> dict[int, LockedGroup]:
@@ -74,6 +93,7 @@ async def lock_groups(connection: Connection, group_ids: Sequence[int]) -> dict[
             row["slots"],
             row["ends_at"],
             row["stock_locked"],
+            row["slots_version"],
             members[row["group_id"]],
         )
         for row in rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 
@@ -18,6 +19,13 @@ from app.lib.postgres import Connection
 
 # 72 bits: nobody finds a group that was not shared with them.
 SHARE_CODE_BYTES = 9
+
+
+class Lapsed(NamedTuple):
+    """Groups that have free slots now, and orders whose stock is let go of."""
+
+    group_ids: list[int]
+    unlocked_ids: list[int]
 
 
 async def confirm(connection: Connection, order_ids: Sequence[int], now: datetime) -> None:
@@ -60,7 +68,7 @@ def _may_start(order: asyncpg.Record, now: datetime) -> bool:
     return bool(order["campaign_status"] == "PUBLISHED" and now < order["ends_at"] + GRACE)
 
 
-async def lapse(connection: Connection, order_ids: Sequence[int]) -> list[int]:
+async def lapse(connection: Connection, order_ids: Sequence[int]) -> Lapsed:
     """These group orders are canceled: their slots are free.
 
     A full group held the stock of all; with the first slot that lapses it lets go of it. Leaves the other
@@ -68,12 +76,13 @@ async def lapse(connection: Connection, order_ids: Sequence[int]) -> list[int]:
     """
     canceled = await connection.fetch(sql.cancel_group_orders, order_ids)
     if not canceled:  # nearly always: orders of no group
-        return []
+        return Lapsed([], [])
     groups = await lock_groups(connection, sorted({row["group_id"] for row in canceled if row["group_id"]}))
     unlocked = [group_id for group_id, group in groups.items() if group.stock_locked]
-    if unlocked:
-        await connection.execute(sql.set_locked, unlocked, False)
-    return [member.order_id for group_id in unlocked for member in groups[group_id].members if member.held]
+    if groups:
+        await connection.execute(sql.leave_groups, list(groups))
+    others = [member.order_id for group_id in unlocked for member in groups[group_id].members if member.held]
+    return Lapsed(list(groups), others)
 
 
 async def let_go(connection: Connection, order_ids: Sequence[int]) -> None:

@@ -193,6 +193,7 @@ async def _end(case: Case, status: GroupStatus, reason: str | None, *, short: bo
         sql.settle_group, case.group_id, status, case.now, reason, short
     )
     assert version is not None, "the group is locked and was open"
+    case.aftermath.group_ids.append(case.group_id)
     log.info("group_settled", group_id=case.group_id, status=status, reason=reason)
     return version
 

@@ -18,7 +18,7 @@ FROM campaign_item WHERE campaign_item_id = ANY($1::bigint[]) ORDER BY campaign_
 
 -- name: lock_groups
 -- Groups that somebody joins, pays in, leaves or settles; after orders and campaigns, before stock.
-SELECT group_id, campaign_id, status, slots, members_paid, stock_locked, ends_at, version FROM buy_group
+SELECT group_id, campaign_id, status, slots, members_paid, stock_locked, ends_at, version, slots_version FROM buy_group
 WHERE group_id = ANY($1::bigint[]) ORDER BY group_id FOR UPDATE;
 
 -- name: read_members
@@ -41,8 +41,20 @@ WHERE (g.campaign_id, g.buyer_id) IN (SELECT * FROM unnest($1::bigint[], $2::tex
     AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')
 GROUP BY g.campaign_id, g.buyer_id;
 
+-- name: read_slots
+-- What the gate must know of groups.
+SELECT b.group_id, b.slots_version, b.status, b.slots, b.ends_at, m.buyers, m.orders
+FROM buy_group AS b
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(g.buyer_id), '{}') AS buyers, coalesce(array_agg(g.order_id), '{}') AS orders
+    FROM group_order AS g WHERE g.group_id = b.group_id AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS m
+WHERE b.group_id = ANY($1::bigint[]);
+
 -- name: insert_group_orders!
--- What makes these orders a group's.
+-- What makes these orders a group's, and a version for each group that somebody joins; it is locked.
+WITH joined AS (
+    UPDATE buy_group SET slots_version = slots_version + 1 WHERE group_id = ANY($7::bigint[])
+)
 INSERT INTO group_order (order_id, campaign_id, campaign_item_id, buyer_id, quantity, settlement_price_minor, group_id,
     slot, join_other)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[],
@@ -51,6 +63,10 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::i
 -- name: set_locked!
 -- Whether the stock of all of a group's members is reserved.
 UPDATE buy_group SET stock_locked = $2 WHERE group_id = ANY($1::bigint[]);
+
+-- name: leave_groups!
+-- Somebody has left these groups: their slots are free, and what was reserved for all members is let go of.
+UPDATE buy_group SET stock_locked = false, slots_version = slots_version + 1 WHERE group_id = ANY($1::bigint[]);
 
 -- name: hold_lines!
 -- These orders' goods are reserved ('place'), or not any more ('group').
@@ -118,7 +134,7 @@ FROM buy_group AS b JOIN campaign AS c USING (campaign_id) WHERE b.group_id = $1
 -- name: settle_group<!
 -- The guarded end of a group.
 UPDATE buy_group SET status = $2, settled_at = $3, fail_reason = $4, completed_short = $5, stock_locked = false,
-    version = version + 1
+    version = version + 1, slots_version = slots_version + 1
 WHERE group_id = $1 AND status = 'OPEN'
 RETURNING version;
 

@@ -1,0 +1,48 @@
+-- Ask for slots of one group: each claim is counted as in flight, or told why not.
+-- Asked again with a claim that is in flight, it changes nothing for it.
+--
+-- KEYS  1: the group, as tell.lua keeps it; 2: claims in flight, claim id -> "deadline ms buyer"
+-- ARGV  1 (msgpack): {now ms, deadline ms, ttl s, {claim id, buyer, ...}}
+-- returns  (msgpack) per claim two words: "claimed" | "repeat" | "load" | "full" | "over" | "member"; then of
+--       "over" the group's status, of "member" the order that has the slot, else ""
+local group, flight, call = KEYS[1], KEYS[2], cmsgpack.unpack(ARGV[1])
+local now_ms, deadline_ms, ttl_s, asked = unpack(call)
+
+local entries, in_flight, claiming, lost = redis.call('HGETALL', flight), {}, {}, {}
+for i = 1, #entries, 2 do
+  local deadline, buyer = string.match(entries[i + 1], '^(%d+) (.*)$')
+  in_flight[entries[i]], claiming[buyer] = true, true
+  if tonumber(deadline) <= now_ms then lost[#lost + 1] = entries[i] end
+end
+-- Claims that nobody has settled in time: their process died, and only the ledger knows what became of them.
+if #lost > 0 then
+  redis.call('HDEL', flight, unpack(lost))
+  redis.call('DEL', group)
+end
+
+local known = redis.call('HMGET', group, 'slots', 'ends_ms', 'status', 'fields')
+local slots, ends_ms, status, others = tonumber(known[1] or nil), tonumber(known[2] or nil), known[3], known[4]
+local free = slots and slots - (redis.call('HLEN', group) - others) - #entries / 2
+
+local answers = {}
+for i = 1, #asked, 2 do
+  local id, buyer = asked[i], asked[i + 1]
+  local order = slots and redis.call('HGET', group, '@' .. buyer)
+  local verdict, detail = 'claimed', ''
+  if not slots then verdict = 'load'
+  -- Another claim of the same buyer: one of the two is refused, and the ledger says which.
+  elseif in_flight[id] or claiming[buyer] then verdict = 'repeat'
+  elseif status ~= 'OPEN' or now_ms >= ends_ms then verdict, detail = 'over', status
+  elseif order then verdict, detail = 'member', order
+  elseif free <= 0 then verdict = 'full'
+  else
+    free, in_flight[id], claiming[buyer] = free - 1, true, true
+    redis.call('HSET', flight, id, string.format('%.0f %s', deadline_ms, buyer))
+  end
+  answers[#answers + 1], answers[#answers + 2] = verdict, detail
+end
+if slots then
+  redis.call('EXPIRE', group, ttl_s)
+  redis.call('EXPIRE', flight, ttl_s)
+end
+return cmsgpack.pack(answers)
