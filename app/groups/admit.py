@@ -111,6 +111,13 @@ class Numbers(Struct, gc=False):
     # units free; 0 where the pool is closed
     free: dict[int, int]
 
+    def forget_own(self, draft: GroupDraft) -> None:
+        """An order that is there already does not count against itself."""
+        key = _buyer(draft)
+        if key in self.buyers:
+            units, open_groups = self.buyers[key]
+            self.buyers[key] = (units - draft.quantity, open_groups - 1)
+
 
 class Placed(Struct, gc=False):
     """What admitting has decided: the slots, and what must be reserved for orders that are there already."""
@@ -128,11 +135,13 @@ def admit(
     placed = Placed({}, defaultdict(int), {})
     refusals: list[AppError | None] = []
     for draft in drafts:
-        refusal = _refuse(draft, numbers, now)
-        if refusal is None:
-            refusal = _take(draft, numbers, placed)
-        refusals.append(refusal)
+        refusals.append(admit_one(draft, numbers, placed, now))
     return refusals, placed
+
+
+def admit_one(draft: GroupDraft, numbers: Numbers, placed: Placed, now: datetime) -> AppError | None:
+    """None when it is placed, and noted in `placed`; else why not."""
+    return _refuse(draft, numbers, now) or _take(draft, numbers, placed)
 
 
 def _refuse(draft: GroupDraft, numbers: Numbers, now: datetime) -> AppError | None:

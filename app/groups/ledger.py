@@ -50,7 +50,7 @@ async def place_batch(
     earlier = await take_keys(connection, [each.once for each in drafts])
     outcomes: dict[bytes, Outcome] = dict(earlier)
     new = [each for each in drafts if each.once.digest not in outcomes]
-    numbers = await _lock(connection, new)
+    numbers = await lock(connection, new)
     refusals, placed = admit(new, numbers, now)
     answers: dict[bytes, Answer] = {}
     taken = []
@@ -100,12 +100,13 @@ async def lock_groups(connection: Connection, group_ids: Sequence[int]) -> dict[
     }
 
 
-async def _lock(connection: Connection, drafts: Sequence[GroupDraft]) -> Numbers:
+async def lock(connection: Connection, drafts: Sequence[GroupDraft], others: Sequence[int] = ()) -> Numbers:
+    """All that these drafts may change, and the groups `others`, locked in the global order."""
     campaign_ids = sorted({each.offer.campaign_id for each in drafts})
     campaigns = {row["campaign_id"]: row for row in await connection.fetch(sql.share_campaigns, campaign_ids)}
     item_ids = sorted({each.offer.campaign_item_id for each in drafts})
     items = {row["campaign_item_id"]: row for row in await connection.fetch(sql.share_items, item_ids)}
-    group_ids = sorted({each.group_id for each in drafts if each.group_id is not None})
+    group_ids = sorted({each.group_id for each in drafts if each.group_id is not None} | set(others))
     groups = await lock_groups(connection, group_ids) if group_ids else {}
     limited = sorted(
         {
@@ -181,20 +182,18 @@ async def _write(
         [placed.slots[each.order_id] for each in drafts],
         [each.join_other for each in drafts],
     )
-    return await _reserve(connection, drafts, placed)
+    new_ids = {each.order_id for each in drafts}
+    locked = [member for members in placed.locked_members.values() for member in members]
+    earlier = [member for member in locked if member.order_id not in new_ids]
+    return await reserve(connection, drafts, placed, earlier)
 
 
-async def _reserve(connection: Connection, drafts: Sequence[GroupDraft], placed: Placed) -> list[PoolFact]:
-    """Reserve what the placed ones hold, and for whole groups what their earlier members had not yet."""
+async def reserve(
+    connection: Connection, drafts: Sequence[GroupDraft], placed: Placed, earlier: Sequence[Member]
+) -> list[PoolFact]:
+    """Reserve what the placed ones hold; `earlier`: of whose orders that are there already."""
     if not placed.reserved:
         return []
-    new_ids = {each.order_id for each in drafts}
-    earlier = [
-        member
-        for members in placed.locked_members.values()
-        for member in members
-        if member.order_id not in new_ids
-    ]
     if placed.locked_members:
         await connection.execute(sql.set_locked, list(placed.locked_members), True)
     if earlier:

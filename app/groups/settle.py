@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from app.bootstrap import Services
+from app.groups.join_other import join_others
 from app.groups.ledger import GRACE, checkout_sql, sql
 from app.groups.members import let_go
 from app.groups.state import GroupStatus
@@ -215,15 +216,16 @@ async def refund_members(
 
 
 async def settle_strays(services: Services, now: datetime, limit: int) -> int:
-    """Members who paid for a group that was over: their money goes back. Returns how many."""
+    """Members who paid for a group that was over: another group, or the money back. Returns how many."""
     strays = [row["order_id"] for row in await services.pool.fetch(sql.read_strays, limit)]
     if not strays:
         return 0
     aftermath = Aftermath()
     async with transaction(services.pool) as connection:
         await connection.execute(sql.lock_orders, strays)
-        aftermath.pools += await return_stock(connection, strays)
-        await let_go(connection, strays)
-        aftermath.refund_ids += await refund_members(services, connection, strays, now, "paid_too_late")
+        rest = await join_others(connection, strays, now, aftermath)
+        aftermath.pools += await return_stock(connection, rest)
+        await let_go(connection, rest)
+        aftermath.refund_ids += await refund_members(services, connection, rest, now, "paid_too_late")
     await follow_up(services, aftermath)
     return len(strays)

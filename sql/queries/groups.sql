@@ -80,10 +80,10 @@ FROM group_order AS g JOIN campaign AS c USING (campaign_id)
 WHERE g.order_id = ANY($1::bigint[]) ORDER BY g.order_id;
 
 -- name: start_groups!
--- Groups whose first order is paid: it takes the first slot.
+-- Groups whose first order is paid: it takes the first slot. A version more where one is left.
 WITH started AS (
-    INSERT INTO buy_group (group_id, campaign_id, slots, members_paid, share_code, started_at, ends_at)
-    SELECT id, campaign_id, slots, 1, code, $5, ends_at
+    INSERT INTO buy_group (group_id, campaign_id, slots, members_paid, share_code, started_at, ends_at, version)
+    SELECT id, campaign_id, slots, 1, code, $5, ends_at, 1 + (slots = 2)::integer
     FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $6::timestamptz[])
         AS s (id, campaign_id, slots, code, ends_at)
     RETURNING group_id
@@ -92,19 +92,72 @@ UPDATE group_order AS g SET group_id = started.group_id, slot = 1, status = 'PAI
 FROM started WHERE g.order_id = started.group_id;
 
 -- name: confirm_members<!
--- Members who have paid in time, and their groups' counts; a version each.
+-- Members who have paid in time, and their groups' counts; a version each, and one more where one slot is left.
 WITH paid AS (
     UPDATE group_order SET status = 'PAID', paid_at = $2 WHERE order_id = ANY($1::bigint[]) AND status = 'UNPAID'
     RETURNING group_id
 )
-UPDATE buy_group AS b SET members_paid = members_paid + n, version = version + n
+UPDATE buy_group AS b
+SET members_paid = members_paid + n, version = version + n + (members_paid + n = slots - 1)::integer
 FROM (SELECT group_id, count(*)::integer AS n FROM paid GROUP BY group_id) AS p WHERE b.group_id = p.group_id
-RETURNING b.group_id, b.version;
+RETURNING b.group_id, b.version, b.slots - b.members_paid AS slots_left;
 
 -- name: mark_strays!
 -- Paid, but there is no group any more that they belong to.
-UPDATE group_order SET status = 'PAID', paid_at = $2, stray = true, group_id = NULL, slot = NULL
+UPDATE group_order SET status = 'PAID', paid_at = $2, stray = true, late_for = group_id, group_id = NULL, slot = NULL
 WHERE order_id = ANY($1::bigint[]) AND status = 'UNPAID';
+
+-- name: reopen_late<!
+-- Money has come for a group order that was canceled for a reason of $2, and whose buyer has agreed to another
+-- group: it waits for its money again, without a place and with nothing reserved. No row for all others.
+WITH late AS (
+    UPDATE group_order AS g
+    SET status = 'PAID', paid_at = $3, stray = true, late_for = g.group_id, group_id = NULL, slot = NULL
+    FROM orders AS o
+    WHERE g.order_id = $1 AND g.status = 'CANCELED' AND g.join_other
+        AND o.order_id = g.order_id AND o.status = 'CANCELED' AND o.close_reason = ANY($2::text[])
+    RETURNING g.order_id
+), due AS (
+    UPDATE pay_order AS p SET status = 'UNPAID' FROM late
+    WHERE p.order_id = late.order_id AND p.due_number = 1 AND p.status = 'CLOSED'
+), line AS (
+    UPDATE order_line AS l SET reserve_on = 'group' FROM late WHERE l.order_id = late.order_id
+)
+UPDATE orders AS o SET status = 'NOT_PAID', closed_at = NULL, close_reason = NULL FROM late
+WHERE o.order_id = late.order_id
+RETURNING o.order_id;
+
+-- name: lock_strays
+-- Those of these orders, which are locked, that are strays still, and whether they may have a place in another
+-- group: their money came too late, and they have agreed.
+SELECT g.order_id, g.campaign_id, g.campaign_item_id, g.buyer_id, g.quantity, g.late_for, o.payable_minor, o.created_at,
+    g.join_other AND g.group_id IS NULL AS may_join
+FROM group_order AS g JOIN orders AS o USING (order_id)
+WHERE g.order_id = ANY($1::bigint[]) AND g.stray ORDER BY g.order_id FOR UPDATE OF g;
+
+-- name: groups_with_places
+-- Open groups of these campaigns that have a free slot at $2: of each the $3 nearest to full.
+SELECT group_id FROM (
+    SELECT b.group_id, row_number() OVER (PARTITION BY b.campaign_id ORDER BY b.slots - m.n, b.ends_at, b.group_id) AS place
+    FROM buy_group AS b
+    CROSS JOIN LATERAL (SELECT count(*) AS n FROM group_order AS g
+        WHERE g.group_id = b.group_id AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS m
+    WHERE b.campaign_id = ANY($1::bigint[]) AND b.status = 'OPEN' AND b.ends_at > $2 AND m.n < b.slots) AS ranked
+WHERE place <= $3;
+
+-- name: place_strays<!
+-- Strays have a place in these slots; their groups' counts, as `confirm_members`.
+WITH placed AS (
+    UPDATE group_order AS g SET group_id = p.group_id, slot = p.slot, stray = false
+    FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) AS p (order_id, group_id, slot)
+    WHERE g.order_id = p.order_id AND g.stray
+    RETURNING g.group_id
+)
+UPDATE buy_group AS b
+SET members_paid = members_paid + n, version = version + n + (members_paid + n = slots - 1)::integer,
+    slots_version = slots_version + 1
+FROM (SELECT group_id, count(*)::integer AS n FROM placed GROUP BY group_id) AS p WHERE b.group_id = p.group_id
+RETURNING b.group_id, b.version, b.slots - b.members_paid AS slots_left;
 
 -- name: cancel_group_orders<!
 -- Unpaid ones among these orders are over, their slots free.
@@ -178,9 +231,23 @@ RETURNING refund_id;
 -- Of members who are to be refunded those whose money is authorized only: it goes back once it has been taken.
 UPDATE group_order SET stray = true, slot = NULL WHERE order_id = ANY($1::bigint[]) AND status = 'PAID';
 
--- name: refunded_group_orders!
--- Their money has gone back.
-UPDATE group_order SET status = 'REFUNDED' WHERE order_id = ANY($1::bigint[]) AND status = 'REFUNDING';
+-- name: refunded_group_orders<!
+-- Their money has gone back: each with its group, that it was late for or would have started, and a version of
+-- that. A group that never came into being has this one event.
+WITH member AS (
+    UPDATE group_order SET status = 'REFUNDED' WHERE order_id = ANY($1::bigint[]) AND status = 'REFUNDING'
+    RETURNING order_id, buyer_id, coalesce(group_id, late_for, order_id) AS group_id
+), locked AS MATERIALIZED (
+    SELECT group_id FROM buy_group WHERE group_id = ANY(ARRAY(SELECT group_id FROM member)) ORDER BY group_id FOR UPDATE
+), told AS (
+    UPDATE buy_group AS b SET version = version + n
+    FROM (SELECT group_id, count(*)::integer AS n FROM member JOIN locked USING (group_id) GROUP BY group_id) AS m
+    WHERE b.group_id = m.group_id
+    RETURNING b.group_id, b.version
+)
+SELECT m.order_id, m.buyer_id, m.group_id,
+    coalesce(t.version, 1) + 1 - row_number() OVER (PARTITION BY m.group_id ORDER BY m.order_id DESC) AS version
+FROM member AS m LEFT JOIN told AS t USING (group_id) ORDER BY m.order_id;
 
 -- name: read_strays
 -- Members without a group, whose money has been captured.
