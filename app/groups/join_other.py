@@ -1,7 +1,7 @@
 """A place in another open group of the campaign, for who has paid too late and has agreed to that beforehand.
 
 Enters strays whose orders the caller has locked; leaves those for whom there is no place, whose money goes
-back in the same transaction. What refuses a new member (a limit, the stock, one slot a buyer) refuses them, too.
+back in the same transaction. What refuses a new member (a limit, the stock, one slot a buyer) refuses them.
 """
 
 from __future__ import annotations

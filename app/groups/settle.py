@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 NOT_FULL_IN_TIME = "not_full_in_time"
 WITHDRAWN = "campaign_withdrawn"
+ENDED_EARLY = "ended_early"
 OUT_OF_STOCK = "out_of_stock"
 
 
@@ -117,10 +118,14 @@ async def _decide(case: Case) -> bool:
     enough = group["complete_from_bp"] is not None and (
         group["members_paid"] * 10_000 >= group["slots"] * group["complete_from_bp"]
     )
-    if enough and not withdrawn:
+    if withdrawn:
+        await _fail(case, WITHDRAWN)
+    elif group["ended_early"]:
+        await _fail(case, ENDED_EARLY)
+    elif enough:
         await _succeed(case, short=True)
     else:
-        await _fail(case, WITHDRAWN if withdrawn else NOT_FULL_IN_TIME)
+        await _fail(case, NOT_FULL_IN_TIME)
     return True
 
 

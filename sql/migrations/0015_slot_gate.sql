@@ -9,5 +9,8 @@ ALTER TABLE buy_group ADD COLUMN slots_version integer NOT NULL DEFAULT 1;
 -- same group again, should it have a place.
 ALTER TABLE group_order ADD COLUMN late_for bigint;
 
+-- Somebody outside has said that it is to fail (POST /event/group_update): it ends then, and not with fewer members.
+ALTER TABLE buy_group ADD COLUMN ended_early boolean NOT NULL DEFAULT false;
+
 -- migrate:down
 -- Forward only: what a migration made is changed by a later one.

@@ -174,13 +174,24 @@ UNION
  WHERE b.status = 'OPEN' AND c.status = 'ENDED' AND c.ended_at < c.ends_at LIMIT $2)
 LIMIT $2;
 
+-- name: end_early<!
+-- An open group takes nobody any more, and fails once its grace is over unless it is full by then. No row where it
+-- has ended, or will fail already.
+UPDATE buy_group SET ends_at = least(ends_at, $2), ended_early = true, slots_version = slots_version + 1
+WHERE group_id = $1 AND status = 'OPEN' AND NOT ended_early
+RETURNING group_id;
+
+-- name: read_status
+-- Where a group is.
+SELECT status FROM buy_group WHERE group_id = $1;
+
 -- name: lock_orders!
 -- Lock these orders in the global order.
 SELECT order_id FROM orders WHERE order_id = ANY($1::bigint[]) ORDER BY order_id FOR UPDATE;
 
 -- name: read_group
 -- One group with what its campaign says of it.
-SELECT b.group_id, b.campaign_id, b.status, b.slots, b.members_paid, b.stock_locked, b.ends_at, b.version,
+SELECT b.group_id, b.campaign_id, b.status, b.slots, b.members_paid, b.stock_locked, b.ends_at, b.version, b.ended_early,
     c.stock_policy, c.complete_from_bp, c.status AS campaign_status, c.ended_at, c.ends_at AS campaign_ends_at
 FROM buy_group AS b JOIN campaign AS c USING (campaign_id) WHERE b.group_id = $1;
 
