@@ -52,7 +52,7 @@ async def take_event(
     """Signed by `X-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`.
 
     `group_update` carries `group_id`, `status` and `reason`: `failed` ends an open group now (after the grace
-    for payments that were made in time; a group that is full by then succeeds), `changed` has it looked at again.
+    for payments that were made in time; a group that is full by then succeeds), `changed` has it read anew.
     """
     status, received = await receive(services, data, await request.body())
     return Response(received, status_code=status)

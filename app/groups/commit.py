@@ -24,7 +24,7 @@ from app.lib.batching import Batcher
 from app.lib.clock import Clock
 from app.lib.errors import AppError, OutcomeUnknown
 from app.lib.idempotency import Answer
-from app.lib.postgres import TRANSIENT_ERRORS, Pool, transaction
+from app.lib.postgres import TRANSIENT_ERRORS, Pool
 from app.settings import Settings
 from app.stock.gate import Gate
 
@@ -76,8 +76,7 @@ class GroupCommitter:
                 wait_max=RETRY_WAIT_MAX_S,
             ):
                 with attempt:
-                    async with transaction(self._pool) as connection:
-                        result = await place_batch(connection, drafts, self._clock.now(), self._pay_timeout)
+                    result = await place_batch(self._pool, drafts, self._clock.now(), self._pay_timeout)
         except TRANSIENT_ERRORS as error:
             log.error("group_orders_given_up", orders=len(drafts), error=repr(error))
             return BatchResult([OutcomeUnknown()] * len(drafts), [], [])

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import asyncpg
 
-from app.groups.admit import GroupDraft, LockedGroup, Member, Numbers, Offer, Placed, admit_one
+from app.groups.admit import GroupDraft, LockedGroup, Numbers, Offer, Placed, admit_one
 from app.groups.ledger import lock, reserve, sql
 from app.groups.members import Joined, joined_events
 from app.lib import outbox
@@ -47,12 +47,12 @@ async def _join(
     numbers = await lock(connection, list(drafts.values()), sorted(wanted))
     for draft in drafts.values():  # what a stray has taken of its limits is its own
         numbers.forget_own(draft)
-    placed = Placed({}, defaultdict(int), {})
+    placed = Placed({}, defaultdict(int), [], [])
     for stray in strays:
         _find_place(drafts[stray["order_id"]], stray["late_for"], numbers, placed, now)
     have_place = [drafts[order_id] for order_id in placed.slots]
     if have_place:
-        await _write(connection, have_place, strays, numbers, placed, aftermath)
+        await _write(connection, have_place, strays, placed, aftermath)
     return set(placed.slots)
 
 
@@ -87,7 +87,6 @@ async def _write(
     connection: Connection,
     drafts: Sequence[GroupDraft],
     strays: Sequence[asyncpg.Record],
-    numbers: Numbers,
     placed: Placed,
     aftermath: Aftermath,
 ) -> None:
@@ -108,16 +107,6 @@ async def _write(
         [each.group_id for each in joined],
         [each.slot for each in joined],
     )
-    aftermath.pools += await reserve(connection, drafts, placed, _holders(joined, numbers, placed))
+    aftermath.pools += await reserve(connection, drafts, placed)
     aftermath.group_ids += [row["group_id"] for row in counted]
     await outbox.append(connection, joined_events(joined, counted))
-
-
-def _holders(joined: Sequence[Joined], numbers: Numbers, placed: Placed) -> list[Member]:
-    """Whose goods are reserved with this: the strays' own, and of whole groups those of all members."""
-    holders = {member.order_id: member for members in placed.locked_members.values() for member in members}
-    for each in joined:
-        for member in numbers.groups[each.group_id].members:
-            if member.order_id == each.order_id and member.held:
-                holders[member.order_id] = member
-    return list(holders.values())

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from app.groups.gate import read_facts
 from app.groups.keys import GATE_PATTERN, gate_keys, group_of
 from app.groups.scripts import CLAIM, SlotFacts, claim_call, to_ms
-from app.groups.state import GroupStatus
 from app.lib import metrics
 from app.lib.clock import Clock
 from app.lib.postgres import Pool
@@ -18,11 +17,11 @@ from app.lib.valkey import Valkey
 from app.stock.sweep import SCAN_COUNT, scan_keys
 
 MEMBER = b"@"
-NOT_THERE = {"status": "none", "slots": "0", "members": ""}
+NOT_THERE = {"status": "none", "free": "0", "members": ""}
 
 
 class SlotDrift(NamedTuple):
-    """One fact that differs. `what`: "status", "slots", "members"."""
+    """One fact that differs. `what`: "status", "free" (slots), "members"."""
 
     group_id: int
     what: str
@@ -78,16 +77,11 @@ def _of_gate(fields: dict[bytes, bytes]) -> dict[str, str]:
     )
     return {
         "status": fields[b"status"].decode(),
-        "slots": fields[b"slots"].decode(),
+        "free": fields[b"free"].decode(),
         "members": " ".join(members),
     }
 
 
 def _of_ledger(facts: SlotFacts) -> dict[str, str]:
-    members = sorted(f"{buyer_id}:{order_id}" for buyer_id, order_id in facts.members)
-    is_open = facts.status == GroupStatus.OPEN
-    return {
-        "status": facts.status,
-        "slots": str(facts.slots),
-        "members": " ".join(members) if is_open else "",
-    }
+    members = sorted(f"{buyer_id}:{order_id}" for buyer_id, order_id in facts.members if facts.is_open)
+    return {"status": facts.status, "free": str(facts.free), "members": " ".join(members)}

@@ -27,8 +27,6 @@ GATE_TTL_S = 3_600
 # Of a group that has ended: longer than whoever has read it open takes to say so, since nothing else tells
 # the two words apart once the later one is forgotten.
 OVER_TTL_S = 60
-# Fields beside the members': "version", "slots", "ends_ms", "status", "fields".
-FIELDS = 5
 
 
 class Verdict(Enum):
@@ -70,6 +68,15 @@ class SlotFacts(msgspec.Struct, frozen=True, gc=False):
     ends_at: datetime
     members: Sequence[tuple[str, int]]
 
+    @property
+    def is_open(self) -> bool:
+        return self.status == GroupStatus.OPEN
+
+    @property
+    def free(self) -> int:
+        """Slots that can be had: none of a group that has ended, whoever leaves it."""
+        return self.slots - len(self.members) if self.is_open else 0
+
 
 def claim_call(group_id: int, asked: Sequence[Asked], now_ms: int) -> Call:
     """`now_ms`: since 1970."""
@@ -89,12 +96,10 @@ def tell_call(group_id: int, facts: SlotFacts | None, settled: Sequence[str] = (
     """`facts` None: nothing is told; `settled`: ids of claims that the ledger has decided."""
     if facts is None:
         return gate_keys(group_id), [_pack((-1, 0, (), settled))]
-    is_open = facts.status == GroupStatus.OPEN
-    fields: list[str | int] = ["slots", facts.slots, "ends_ms", to_ms(facts.ends_at)]
-    fields += ["status", facts.status, "fields", FIELDS]
-    for buyer_id, order_id in facts.members if is_open else ():
+    fields: list[str | int] = ["free", facts.free, "ends_ms", to_ms(facts.ends_at), "status", facts.status]
+    for buyer_id, order_id in facts.members if facts.is_open else ():
         fields += (f"@{buyer_id}", str(order_id))
-    ttl_s = GATE_TTL_S if is_open else OVER_TTL_S
+    ttl_s = GATE_TTL_S if facts.is_open else OVER_TTL_S
     return gate_keys(group_id), [_pack((facts.version, ttl_s, fields, settled))]
 
 

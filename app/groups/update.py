@@ -1,8 +1,8 @@
 """What an outside system says of a group (`POST /event/group_update`): the shop's own admin, a mini-program.
 
 `failed`: it is to end now. It takes nobody any more, and the sweep fails it when the grace for late
-notifications of payments in time is over; a group that is full by then has succeeded. `changed`: the gate reads
-it anew. Said twice, late, or of a group that has ended, either changes nothing.
+notifications of payments in time is over; a group that is full by then has succeeded. `changed`: the gate
+reads it anew. Said twice, late, or of a group that has ended, either changes nothing.
 """
 
 from __future__ import annotations

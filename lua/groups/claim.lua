@@ -20,16 +20,18 @@ if #lost > 0 then
   redis.call('DEL', group)
 end
 
-local known = redis.call('HMGET', group, 'slots', 'ends_ms', 'status', 'fields')
-local slots, ends_ms, status, others = tonumber(known[1] or nil), tonumber(known[2] or nil), known[3], known[4]
-local free = slots and slots - (redis.call('HLEN', group) - others) - #entries / 2
+local wanted = {'free', 'ends_ms', 'status'}
+for i = 2, #asked, 2 do wanted[#wanted + 1] = '@' .. asked[i] end
+local known = redis.call('HMGET', group, unpack(wanted))
+local free, ends_ms, status = tonumber(known[1] or nil), tonumber(known[2] or nil), known[3]
+local loaded = free ~= nil
+if loaded then free = free - #entries / 2 end
 
-local answers = {}
+local answers, claimed = {}, {}
 for i = 1, #asked, 2 do
-  local id, buyer = asked[i], asked[i + 1]
-  local order = slots and redis.call('HGET', group, '@' .. buyer)
+  local id, buyer, order = asked[i], asked[i + 1], known[3 + (i + 1) / 2]
   local verdict, detail = 'claimed', ''
-  if not slots then verdict = 'load'
+  if not loaded then verdict = 'load'
   -- Another claim of the same buyer: one of the two is refused, and the ledger says which.
   elseif in_flight[id] or claiming[buyer] then verdict = 'repeat'
   elseif status ~= 'OPEN' or now_ms >= ends_ms then verdict, detail = 'over', status
@@ -37,12 +39,12 @@ for i = 1, #asked, 2 do
   elseif free <= 0 then verdict = 'full'
   else
     free, in_flight[id], claiming[buyer] = free - 1, true, true
-    redis.call('HSET', flight, id, string.format('%.0f %s', deadline_ms, buyer))
+    claimed[#claimed + 1], claimed[#claimed + 2] = id, string.format('%.0f %s', deadline_ms, buyer)
   end
   answers[#answers + 1], answers[#answers + 2] = verdict, detail
 end
-if slots then
-  redis.call('EXPIRE', group, ttl_s)
+if #claimed > 0 then
+  redis.call('HSET', flight, unpack(claimed))
   redis.call('EXPIRE', flight, ttl_s)
 end
 return cmsgpack.pack(answers)

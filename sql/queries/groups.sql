@@ -5,16 +5,43 @@ SELECT i.campaign_item_id, i.campaign_id, i.sku_id, i.currency, i.sale_price_min
 FROM campaign_item AS i JOIN campaign AS c USING (campaign_id) JOIN item USING (item_id)
 WHERE i.campaign_item_id = ANY($1::bigint[]) AND i.pool_id IS NOT NULL;
 
--- name: share_campaigns
--- Campaigns that orders are placed for: they do not end meanwhile.
-SELECT campaign_id, status, starts_at, ends_at, orders_to_succeed, per_buyer_max, per_order_max, groups_at_once_max,
-    stock_policy
-FROM campaign WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id FOR SHARE;
+-- name: lock_for_orders
+-- What orders are placed for, in the global order, as JSON arrays: campaigns and what they sell, which do not
+-- change meanwhile; groups, which others wait for.
+WITH c AS MATERIALIZED (
+    SELECT campaign_id, status, starts_at, ends_at, per_buyer_max, per_order_max, groups_at_once_max, stock_policy
+    FROM campaign WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id FOR SHARE
+), i AS MATERIALIZED (
+    SELECT campaign_item_id, sale_price_minor, sell_status FROM campaign_item
+    WHERE campaign_item_id = ANY($2::bigint[]) AND (SELECT count(*) FROM c) >= 0
+    ORDER BY campaign_item_id FOR SHARE
+), g AS MATERIALIZED (
+    SELECT group_id, campaign_id, status, slots, ends_at, stock_locked, slots_version FROM buy_group
+    WHERE group_id = ANY($3::bigint[]) AND (SELECT count(*) FROM i) >= 0
+    ORDER BY group_id FOR UPDATE
+)
+SELECT
+    (SELECT coalesce(json_agg(json_build_array(campaign_id, status, starts_at, ends_at, per_buyer_max, per_order_max,
+         groups_at_once_max, stock_policy)), '[]') FROM c) AS campaigns,
+    (SELECT coalesce(json_agg(json_build_array(campaign_item_id, sale_price_minor, sell_status)), '[]') FROM i) AS items,
+    (SELECT coalesce(json_agg(json_build_array(group_id, campaign_id, status, slots, ends_at, stock_locked,
+         slots_version)), '[]') FROM g) AS groups;
 
--- name: share_items
--- What they sell, and whether they do.
-SELECT campaign_item_id, campaign_id, pool_id, currency, sale_price_minor, sell_status
-FROM campaign_item WHERE campaign_item_id = ANY($1::bigint[]) ORDER BY campaign_item_id FOR SHARE;
+-- name: read_members_lock_pools
+-- The living members of groups, under the groups' locks, and the stock of theirs and of the pools $2, locked; as
+-- JSON arrays. A statement of its own: the one that waits for a group's lock would not see who has just joined.
+WITH m AS MATERIALIZED (
+    SELECT g.group_id, g.order_id, g.buyer_id, g.slot, l.pool_id, g.quantity, l.reserve_on = 'place' AS held
+    FROM group_order AS g JOIN order_line AS l USING (order_id)
+    WHERE g.group_id = ANY($1::bigint[]) AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')
+), p AS MATERIALIZED (
+    SELECT pool_id, CASE WHEN closed THEN 0 ELSE on_hand - reserved END AS free FROM stock_pool
+    WHERE pool_id = ANY($2::bigint[] || ARRAY(SELECT pool_id FROM m)) ORDER BY pool_id FOR UPDATE
+)
+SELECT
+    (SELECT coalesce(json_agg(json_build_array(group_id, json_build_array(order_id, buyer_id, slot, pool_id, quantity, held))
+         ORDER BY group_id, slot), '[]') FROM m) AS members,
+    (SELECT coalesce(json_agg(json_build_array(pool_id, free)), '[]') FROM p) AS pools;
 
 -- name: lock_groups
 -- Groups that somebody joins, pays in, leaves or settles; after orders and campaigns, before stock.
@@ -50,19 +77,55 @@ CROSS JOIN LATERAL (
     FROM group_order AS g WHERE g.group_id = b.group_id AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS m
 WHERE b.group_id = ANY($1::bigint[]);
 
--- name: insert_group_orders!
--- What makes these orders a group's, and a version for each group that somebody joins; it is locked.
-WITH joined AS (
-    UPDATE buy_group SET slots_version = slots_version + 1 WHERE group_id = ANY($7::bigint[])
+-- name: write_group_orders<!
+-- All rows of a batch at once, under the locks of what it is for: keys $1 to $4, none where they are held already;
+-- orders with what must be paid and their lines, $5 a JSON array of GroupOrderRow; a version for each group that
+-- somebody joins ($6). And what is reserved: the groups whose stock is reserved for all ($7), for which orders, of
+-- which pools, how much ($8 to $10), and the sums by pool ($11, $12). Returns the pools as they are now.
+-- As in write_orders, what becomes jsonb is read as json.
+WITH keys AS (
+    INSERT INTO idempotency (digest, call, caller_id, request_hash, status, response)
+    SELECT digest, 'groupbuy/orders', caller_id, request_hash, 201, response
+    FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[]) AS k (digest, caller_id, request_hash, response)
+    ORDER BY digest
+), drafts AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($5::json) AS d (order_id bigint, line_id bigint, buyer_id text, shop_id text,
+        currency text, sku_id text, title text, item_type text, pool_id bigint, held boolean, quantity integer,
+        price_minor bigint, settlement_price_minor bigint, campaign_id bigint, campaign_item_id bigint,
+        group_id bigint, slot integer, join_other boolean, address json, created_at timestamptz,
+        pay_deadline timestamptz)
+), placed AS (
+    INSERT INTO orders (order_id, buyer_id, shop_id, status, currency, goods_minor, payable_minor, mode, activity_id,
+        address, created_at, pay_deadline)
+    SELECT order_id, buyer_id, shop_id, 'NOT_PAID', currency, price_minor * quantity, price_minor * quantity, 'group',
+        'campaign:' || campaign_id, address::jsonb, created_at, pay_deadline
+    FROM drafts
+), due AS (
+    INSERT INTO pay_order (order_id, currency, amount_minor) SELECT order_id, currency, price_minor * quantity FROM drafts
+), lines AS (
+    INSERT INTO order_line (order_id, line_id, sku_id, title, item_type, pool_id, reserve_on, quantity, unit_price_minor,
+        list_price_minor, goods_minor, payable_minor)
+    SELECT order_id, line_id, sku_id, title, item_type, pool_id, CASE WHEN held THEN 'place' ELSE 'group' END, quantity,
+        price_minor, price_minor, price_minor * quantity, price_minor * quantity
+    FROM drafts
+), members AS (
+    INSERT INTO group_order (order_id, campaign_id, campaign_item_id, buyer_id, quantity, settlement_price_minor, group_id,
+        slot, join_other)
+    SELECT order_id, campaign_id, campaign_item_id, buyer_id, quantity, settlement_price_minor, group_id, slot, join_other
+    FROM drafts
+), joined AS (
+    UPDATE buy_group SET slots_version = slots_version + 1, stock_locked = stock_locked OR group_id = ANY($7::bigint[])
+    WHERE group_id = ANY($6::bigint[])
+), held AS (
+    UPDATE order_line SET reserve_on = 'place' WHERE order_id = ANY($8::bigint[]) AND reserve_on <> 'place'
+), moved AS (
+    INSERT INTO stock_movement (pool_id, kind, on_hand_delta, reserved_delta, order_id)
+    SELECT pool_id, 'reserve', 0, units, order_id
+    FROM unnest($8::bigint[], $9::bigint[], $10::bigint[]) AS r (order_id, pool_id, units)
 )
-INSERT INTO group_order (order_id, campaign_id, campaign_item_id, buyer_id, quantity, settlement_price_minor, group_id,
-    slot, join_other)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[],
-    $8::integer[], $9::boolean[]);
-
--- name: set_locked!
--- Whether the stock of all of a group's members is reserved.
-UPDATE buy_group SET stock_locked = $2 WHERE group_id = ANY($1::bigint[]);
+UPDATE stock_pool AS p SET reserved = reserved + r.units, version = p.version + 1
+FROM unnest($11::bigint[], $12::bigint[]) AS r (pool_id, units) WHERE p.pool_id = r.pool_id
+RETURNING p.pool_id, CASE WHEN p.closed THEN 0 ELSE p.on_hand - p.reserved END AS free, p.version;
 
 -- name: leave_groups!
 -- Somebody has left these groups: their slots are free, and what was reserved for all members is let go of.

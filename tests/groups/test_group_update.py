@@ -1,4 +1,4 @@
-"""`POST /event/group_update`: an outside system ends a group early, or has it looked at again; once, harmlessly."""
+"""`POST /event/group_update`: an outside system ends a group early, or has it looked at again; harmlessly."""
 
 from __future__ import annotations
 

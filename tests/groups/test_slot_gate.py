@@ -11,13 +11,14 @@ from app.bootstrap import Services
 from app.groups.admit import GroupDraft
 from app.groups.gate import Claim
 from app.groups.keys import gate_keys
+from app.groups.ledger import place_batch
 from app.groups.offers import Offers
 from app.groups.reconcile import SlotDrift, measure_slot_drift, reconcile_slots
 from app.groups.scripts import FLIGHT_TTL_MS, Asked, GateReply, SlotFacts, Verdict
 from app.groups.settle import settle_due
 from app.lib import metrics
 from app.lib.errors import AppError
-from app.lib.idempotency import identify
+from app.lib.idempotency import Answer, identify
 from app.stock.reconcile import reconcile
 from tests.groups.conftest import PRICE_MINOR, Shop
 from tests.waiting import wait_until
@@ -157,7 +158,8 @@ async def test_without_valkey_the_ledger_decides(shop: Shop) -> None:
     assert (await shop.order("dee", group_id, status=409))["code"] == "group_full"
     await wait_until(lambda: gate_is_back(shop.services))
     drifts = await reconcile_slots(shop.services.valkey, shop.services.pool, shop.clock)
-    assert [(each.group_id, each.what) for each in drifts] == [(int(group_id), "members")]
+    assert [each[:3] for each in drifts][:1] == [(int(group_id), "free", "1")]
+    assert [each.what for each in drifts] == ["free", "members"]
     await reconcile(shop.services.valkey, shop.services.gate, shop.services.pool)  # the stock's
     before = committed()
     assert (await shop.order("dee", group_id, status=409))["code"] == "group_full"
@@ -206,16 +208,16 @@ async def test_what_differs_is_measured_told_by_the_audit_and_forgotten(shop: Sh
     services = shop.services
     group_id = await two_of_three(shop)
     slots, _ = gate_keys(int(group_id))
-    await services.redis.hset(slots, mapping={"status": "FAILED", "slots": 2})
+    await services.redis.hset(slots, mapping={"status": "FAILED", "free": 2})
     expected = [
         SlotDrift(int(group_id), "status", "FAILED", "OPEN"),
-        SlotDrift(int(group_id), "slots", "2", "3"),
+        SlotDrift(int(group_id), "free", "2", "1"),
     ]
     assert await measure_slot_drift(services.valkey, services.pool) == expected
     (gauge,) = metrics.SLOT_GATE_DRIFT.collect()
     assert gauge.samples[0].value == 2
     (finding,) = [each for each in await audit(services) if each.rule == "gate_is_ledger"]
-    assert {each.why for each in finding.violations} == {"gate FAILED, ledger OPEN", "gate 2, ledger 3"}
+    assert {each.why for each in finding.violations} == {"gate FAILED, ledger OPEN", "gate 2, ledger 1"}
     assert await reconcile_slots(services.valkey, services.pool, shop.clock) == expected
     assert await measure_slot_drift(services.valkey, services.pool) == []
     assert (await shop.order("cy", group_id))["slot"] == 3
@@ -238,20 +240,40 @@ async def test_whom_the_ledger_refuses_gives_the_slot_back(shop: Shop) -> None:
     assert (await shop.order("dee", group_id))["slot"] == 3
 
 
-async def test_an_order_that_the_database_refuses_fails_no_other_of_its_batch(shop: Shop) -> None:
-    await shop.open()
+async def draft(shop: Shop, buyer: str, quantity: int = 1, group_id: str | None = None) -> GroupDraft:
     services = shop.services
     offer = await services.joining.offers.get(int(shop.campaign["items"][0]["campaign_item_id"]))
+    once = identify("groupbuy/orders", buyer, "k", buyer)
+    ids, now = (services.ids.next(), services.ids.next()), shop.clock.now()
+    group = None if group_id is None else int(group_id)
+    return GroupDraft(once, *ids, offer, quantity, PRICE_MINOR * quantity, group, False, None, now)
 
-    def draft(buyer: str, quantity: int) -> GroupDraft:
-        once = identify("groupbuy/orders", buyer, "k", buyer)
-        ids, now = (services.ids.next(), services.ids.next()), shop.clock.now()
-        return GroupDraft(once, *ids, offer, quantity, PRICE_MINOR * quantity, None, False, None, now)
 
-    drafts = [draft("ann", 1), draft("bo", 0), draft("cy", 1)]
+async def test_an_order_that_the_database_refuses_fails_no_other_of_its_batch(shop: Shop) -> None:
+    await shop.open()
+    drafts = [await draft(shop, "ann"), await draft(shop, "bo", 0), await draft(shop, "cy")]
     outcomes = await asyncio.gather(
-        *[services.joining.committer.place(each) for each in drafts], return_exceptions=True
+        *[shop.services.joining.committer.place(each) for each in drafts], return_exceptions=True
     )
     assert [type(each).__name__ for each in outcomes] == ["Answer", AppError.__name__, "Answer"]
-    buyers = await services.pool.fetch("SELECT buyer_id FROM group_order ORDER BY buyer_id")
+    buyers = await shop.services.pool.fetch("SELECT buyer_id FROM group_order ORDER BY buyer_id")
     assert [row["buyer_id"] for row in buyers] == ["ann", "cy"]
+
+
+async def test_the_same_keys_in_batches_of_several_processes_are_one_order_each(shop: Shop) -> None:
+    await shop.open(stock=50)
+    group_id = await shop.paid("ann")
+    wanted = [("bo", group_id), ("cy", None), ("dee", group_id), ("eve", None)]
+    batches = [[await draft(shop, buyer, group_id=group) for buyer, group in wanted] for _ in range(4)]
+    timeout = timedelta(minutes=15)
+    results = await asyncio.gather(
+        *[
+            place_batch(shop.services.pool, batch, shop.clock.now(), timeout)
+            for batch in (batches[0], batches[1][::-1], batches[2][:2], batches[3][2:])
+        ]
+    )
+    answers = [outcome for result in results for outcome in result.outcomes]
+    assert sorted(each.replayed for each in answers if isinstance(each, Answer)) == [False] * 4 + [True] * 8
+    assert len({each.body for each in answers if isinstance(each, Answer)}) == 4
+    assert await shop.services.pool.fetchval("SELECT count(*) FROM group_order") == 5
+    await shop.services.redis.flushall()  # nobody has told the gates
