@@ -120,7 +120,7 @@ async def open_services(
         if load_prices:
             await hints.start()
         placing = _stopped(closing, open_placing(commit_pool, gate, settings))
-        joining = _stopped(closing, open_joining(pool, gate, clock, settings))
+        joining = _stopped(closing, open_joining(pool, valkey, gate, clock, settings))
         channels = Channels(settings)
         closing.push_async_callback(channels.close)
         intake = _stopped(closing, Intake(pool, clock, settings, channels, gate, coupons))

@@ -22,6 +22,7 @@ from app.coupons.reconcile import reconcile_coupons
 from app.events_in.apply import apply_waiting_events
 from app.events_out import relay
 from app.flash_sales.end import end_due_flash_sales
+from app.groups.reconcile import reconcile_slots
 from app.groups.settle import settle_due, settle_strays
 from app.lib import metrics
 from app.lib.valkey import GateDown
@@ -75,7 +76,9 @@ async def correct_gate(services: Services, _now: datetime, _limit: int) -> int:
     """What the gate was not told because it was down. One that is still down is corrected later."""
     try:
         stock = await reconcile(services.valkey, services.gate, services.pool)
-        return len(stock) + len(await reconcile_coupons(services.valkey, services.pool))
+        coupons = await reconcile_coupons(services.valkey, services.pool)
+        slots = await reconcile_slots(services.valkey, services.pool, services.clock)
+        return len(stock) + len(coupons) + len(slots)
     except GateDown:
         return 0
 

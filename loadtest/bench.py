@@ -17,10 +17,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loadtest import report
-from loadtest.cases import API, API_BATCH_OF_1, CASES, ECHO_SERVERS, Case, choose, write_requests
+from loadtest.cases import (
+    API,
+    API_BATCH_OF_1,
+    CASES,
+    ECHO_SERVERS,
+    GROUP_JOIN,
+    Case,
+    Joins,
+    choose,
+    write_requests,
+)
 from loadtest.engine import measure_engine
 from loadtest.goods import SKUS_MIN
 from loadtest.measure import Sample, measure
+from loadtest.open_groups import open_groups
 from loadtest.preload import preload_orders, preload_promotions
 from loadtest.processes import Processes, Server
 from loadtest.prove import ledger_problems
@@ -29,6 +40,8 @@ from loadtest.wrk import require_wrk
 
 # Connections are made, tokens verified, pools loaded into the gate, code paths warm.
 WARM_UP_S = 1
+# Twice what has been measured: a slot is claimed once, so there must be enough of them.
+CLAIMS_PER_S_MAX = 8_000
 # The table does not fold, also where there is no terminal.
 TABLE_WIDTH = 130
 NAMES = ", ".join(case.name for case in CASES)
@@ -56,7 +69,13 @@ def bench(
         servers = _start_servers(processes, cases)
         stage = fill(servers[API].base_url, processes.settings, campaigns=True)
         requests = write_requests(stage, processes.folder)
-        samples = _run(cases, servers, requests, processes, connections, seconds, rounds)
+        joins = None
+        if any(case.name == GROUP_JOIN for case in cases):
+            claims = CLAIMS_PER_S_MAX * (WARM_UP_S + rounds * seconds)
+            groups = open_groups(servers[API].base_url, processes.settings, claims)
+            joins = Joins(stage, groups)
+            orders += len(groups.group_ids)
+        samples = _run(cases, servers, requests, joins, processes, connections, seconds, rounds)
         options = {"seconds": seconds, "rounds": rounds, "connections": connections, "orders before": orders}
         figures = report.summarize(samples, engine, options)
         report.show(figures, console)
@@ -82,14 +101,21 @@ def _start_servers(processes: Processes, cases: list[Case]) -> dict[str, Server]
 
 
 def _run(
-    cases: list[Case], servers: dict[str, Server], requests: dict[str, Path], processes: Processes,
+    cases: list[Case], servers: dict[str, Server], requests: dict[str, Path],
+    joins: Joins | None, processes: Processes,
     connections: int, seconds: int, rounds: int,
 ) -> dict[Case, list[Sample]]:  # fmt: skip
     samples: dict[Case, list[Sample]] = {case: [] for case in cases}
 
     def take(case: Case, for_s: int) -> Sample:
-        file = requests[case.requests]
-        return measure(case, servers[case.server], file, processes, connections=connections, seconds=for_s)
+        if joins is None or case.name != GROUP_JOIN:
+            file = requests[case.requests]
+        else:
+            file = joins.write_next(processes.folder / "joins.requests", CLAIMS_PER_S_MAX * for_s)
+        sample = measure(case, servers[case.server], file, processes, connections=connections, seconds=for_s)
+        if joins is not None and case.name == GROUP_JOIN:
+            joins.sent(sample.requests)
+        return sample
 
     with Progress(transient=True) as progress:
         task = progress.add_task("", total=rounds * len(cases))

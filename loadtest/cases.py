@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from loadtest import goods, rules
+from loadtest.open_groups import GROUP_PATH, OpenGroups
 from loadtest.stage import CHECKOUT_PATH, GROUP_QUERY_PATH, PRICE_PATH, Buyer, Cart, Stage, cart_body
 
 Body = dict[str, Any]
@@ -24,6 +25,9 @@ REQUESTS = 2_000
 # of the carts under many rules
 RULED_LINES = 5
 ECHO = "echo"
+GROUP_JOIN = "group_join"
+# Open groups of a busy hour that people are joining just now.
+FILLING_GROUPS = 400
 API = "api"
 API_BATCH_OF_1 = "api-batch-of-1"
 ECHO_SERVERS = ("limit", ECHO)
@@ -50,6 +54,7 @@ CASES = (
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
     Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone"),
+    Case("group_join", API, GROUP_PATH, GROUP_JOIN, 201, "slots in open groups of ten, durable"),
     Case(
         "checkout_1", API_BATCH_OF_1, CHECKOUT_PATH, "checkout", 201, "checkout, each in its own transaction"
     ),
@@ -81,6 +86,35 @@ def write_requests(stage: Stage, folder: Path) -> dict[str, Path]:
     return files
 
 
+class Joins:
+    """A request for each slot that is free, each once; some hundred groups fill up at a time."""
+
+    def __init__(self, stage: Stage, groups: OpenGroups) -> None:
+        self._lines: list[bytes] = []
+        self._next = 0
+        shuffle = random.Random(1).shuffle
+        for start in range(0, len(groups.group_ids), FILLING_GROUPS):
+            filling = groups.group_ids[start : start + FILLING_GROUPS]
+            # One slot a buyer: the members of a group follow each other in the list of buyers.
+            joins = [
+                (group_id, stage.buyers[(number * groups.free_slots + slot) % len(stage.buyers)])
+                for number, group_id in enumerate(filling)
+                for slot in range(groups.free_slots)
+            ]
+            shuffle(joins)
+            for group_id, buyer in joins:
+                self._lines.append(_line(buyer.token, groups.join_body(group_id, buyer.address_id)))
+
+    def write_next(self, path: Path, count: int) -> Path:
+        """The next `count` of them."""
+        path.write_bytes(b"".join(self._lines[self._next : self._next + count]))
+        return path
+
+    def sent(self, count: int) -> None:
+        """So many of what was written are used up."""
+        self._next += count
+
+
 def _write(path: Path, body: Callable[[Buyer, Cart], Body], pairs: Iterable[tuple[Buyer, Cart]]) -> Path:
     return _write_lines(path, ((buyer.token, body(buyer, cart)) for buyer, cart in pairs))
 
@@ -88,8 +122,12 @@ def _write(path: Path, body: Callable[[Buyer, Cart], Body], pairs: Iterable[tupl
 def _write_lines(path: Path, requests: Iterable[tuple[str, Body]]) -> Path:
     with path.open("wb") as file:
         for token, body in requests:
-            file.write(token.encode() + b"\t" + msgspec.json.encode(body) + b"\n")
+            file.write(_line(token, body))
     return path
+
+
+def _line(token: str, body: Body) -> bytes:
+    return token.encode() + b"\t" + msgspec.json.encode(body) + b"\n"
 
 
 def _checkout(buyer: Buyer, cart: Cart) -> Body:

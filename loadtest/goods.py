@@ -21,6 +21,8 @@ CARTS = 500
 SKUS_MIN = 2 * CARTS
 HOT_SKU = "hot"
 SOLD_OUT_SKU = "sold-out"
+# What groups buy.
+GROUP_SHOP, GROUP_ITEM, GROUP_SKU, FREE_SKU = "shop-0", "item-group", "group", "group-free"
 PROMOTION_ID = "bench-spend-60"
 COUPON_TEMPLATE_ID = "bench-5-off"
 # Items on sale by group buying, each in two campaigns; and how many of them one screen asks for.
@@ -78,6 +80,7 @@ def _records(skus: int) -> Iterator[dict[str, Any]]:
         yield _item(f"item-{item}", f"shop-{item % SHOPS}", [_sku(sku_id(n), n, ON_HAND) for n in numbers])
     yield _item("item-hot", "shop-0", [_sku(HOT_SKU, 1, ON_HAND)])
     yield _item("item-sold-out", "shop-0", [_sku(SOLD_OUT_SKU, 3, 0)])
+    yield _item(GROUP_ITEM, GROUP_SHOP, [_sku(sku, 5, ON_HAND) for sku in (GROUP_SKU, FREE_SKU)])
     yield {"shop": {"shop_id": rules.SHOP_ID, "name": "Ruled", "currency": CURRENCY}}
     ruled = [_sku(rules.ruled_sku(n), n, ON_HAND) for n in range(rules.RULED_SKUS)]
     yield _item("item-ruled", rules.SHOP_ID, ruled)

@@ -20,6 +20,7 @@ from loadtest.wrk import WrkResult, run_wrk
 class Sample(msgspec.Struct, frozen=True):
     """One run of one case; CPU in microseconds of one core, for one request."""
 
+    requests: int
     requests_per_s: float
     latency_ms_p50: float
     latency_ms_p99: float
@@ -32,7 +33,13 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def measure(
-    case: Case, server: Server, requests: Path, processes: Processes, *, connections: int, seconds: int
+    case: Case,
+    server: Server,
+    requests: Path,
+    processes: Processes,
+    *,
+    connections: int,
+    seconds: int,
 ) -> Sample:
     """Load the server for some seconds, then wait until it has answered everything."""
     pids = (server.pid, processes.postgres_pid, processes.valkey_pid)
@@ -43,6 +50,7 @@ def measure(
     counts = None if counts_before is None else scrape_when_quiet(server.base_url).since(counts_before)
     cpu_us = [(cpu_s(pid) - before_s) * 1e6 for pid, before_s in zip(pids, cpu_before_s, strict=True)]
     return Sample(
+        requests=seen.requests + connections,
         requests_per_s=seen.requests / (seen.duration_us / 1e6),
         latency_ms_p50=seen.latency_us_p50 / 1e3,
         latency_ms_p99=seen.latency_us_p99 / 1e3,

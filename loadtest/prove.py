@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from app.runtime.children import PROGRAM, ROOT
+from loadtest.open_groups import GROUP_PATH
 from loadtest.processes import Processes, Server
 from loadtest.scrape import scrape
 from loadtest.stage import CHECKOUT_PATH
@@ -27,7 +28,8 @@ VIOLATIONS_FOUND = 1
 
 def ledger_problems(processes: Processes, apis: Sequence[Server], orders_before: int) -> list[str]:
     """What is wrong, in words; empty when all is well."""
-    answered = sum(scrape(api.base_url).answers[CHECKOUT_PATH, 201] for api in apis)
+    answers = [scrape(api.base_url).answers for api in apis]
+    answered = sum(each[path, 201] for each in answers for path in (CHECKOUT_PATH, GROUP_PATH))
     ordered = asyncio.run(count_orders(processes.settings.database_url)) - orders_before
     problems = []
     if ordered != answered:

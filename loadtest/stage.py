@@ -97,7 +97,7 @@ async def _fill(base_url: str, settings: Settings, *, campaigns: bool) -> Stage:
         await _wait_visible(http, tokens[0], two_line[-1])
         if campaigns:
             op = make_token(settings, sub="bench", role="op")
-            await _each(lambda document: _publish(http, op, document), goods.campaigns())
+            await _each(lambda document: publish_campaign(http, op, document), goods.campaigns())
             found = await _call(http, op, "POST", GROUP_QUERY_PATH, {"item_ids": goods.asked_items(0)})
             if [each["item_id"] for each in found["items"]] != goods.asked_items(0):
                 raise RefusedError(f"Not all items are on sale by group buying: {found}")
@@ -133,12 +133,13 @@ async def _put_rules(http: httpx.AsyncClient, settings: Settings) -> None:
         await _call(http, op, "POST", f"{template}/grants", {"user_ids": ruled_buyer_ids})
 
 
-async def _publish(http: httpx.AsyncClient, op: str, document: dict[str, Any]) -> None:
+async def publish_campaign(http: httpx.AsyncClient, op: str, document: dict[str, Any]) -> Any:
+    """As it is then."""
     campaign = await _call(http, op, "POST", "/merchant/campaigns", document)
     campaign_id = campaign["campaign_id"]
     await _call(http, op, "POST", f"/merchant/campaigns/{campaign_id}/submit", None)
     await _call(http, op, "POST", f"/op/campaigns/{campaign_id}/review", {"all": {"passed": True}})
-    await _call(http, op, "POST", f"/op/campaigns/{campaign_id}/publish", None)
+    return await _call(http, op, "POST", f"/op/campaigns/{campaign_id}/publish", None)
 
 
 async def _wait_visible(http: httpx.AsyncClient, token: str, lines: list[dict[str, Any]]) -> None:

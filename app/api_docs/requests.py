@@ -214,6 +214,9 @@ REFUNDED = {
 }
 
 
+GROUP_FAILED = {"group_id": "81985529216486920", "status": "failed", "reason": "the shop has closed"}
+
+
 def _event(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"event_id": "e-1", "type": kind, "occurred_at": "2026-11-22T10:00:00Z", "data": content}
 
@@ -223,7 +226,7 @@ EVENTS = {
     "POST /event/payment_failed_cm": _event("payment_failed_cm", FAILED),
     "POST /event/refund_notified": _event("refund_notified", REFUNDED),
     "POST /event/purchased": _event("purchased", {"order_id": "81985529216486900"}),
-    "POST /event/group_update": _event("group_update", {"group_id": "81985529216486920"}),
+    "POST /event/group_update": _event("group_update", GROUP_FAILED),
     "POST /event/logistics_updated": _event("logistics_updated", {"tracking_number": "SF1234567890"}),
     "POST /event/fulfilment_updated": _event("fulfilment_updated", {"order_id": "81985529216486900"}),
 }

@@ -15,6 +15,7 @@ import msgspec
 from app.audit.rules import GATE_RULE, GATE_SECTION, RULES, WAITING
 from app.bootstrap import Services
 from app.coupons.reconcile import measure_coupon_drift
+from app.groups.reconcile import measure_slot_drift
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection
 from app.lib.sql import QUERIES, load
 from app.lib.valkey import GateDown
@@ -96,9 +97,13 @@ async def _lasting_drifts(services: Services) -> list[Violation]:
 
 
 async def _measure_drift(services: Services) -> dict[str, Violation]:
-    """By place, of both gates."""
+    """By place, of all gates."""
     stock = await measure_drift(services.valkey, services.pool)
     coupons = await measure_coupon_drift(services.valkey, services.pool)
-    found = [(f"{drift.shop_id} {drift.what}", drift.gate, drift.ledger) for drift in stock]
+    found: list[tuple[str, int | str, int | str]] = [
+        (f"{drift.shop_id} {drift.what}", drift.gate, drift.ledger) for drift in stock
+    ]
     found += [(f"coupons of {drift.template_id} {drift.what}", drift.gate, drift.ledger) for drift in coupons]
+    slots = await measure_slot_drift(services.valkey, services.pool)
+    found += [(f"group {drift.group_id} {drift.what}", drift.gate, drift.ledger) for drift in slots]
     return {place: Violation(place, f"gate {gate}, ledger {ledger}") for place, gate, ledger in found}

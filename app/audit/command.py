@@ -11,6 +11,7 @@ from rich.table import Table
 from app.audit.audit import Finding, audit
 from app.bootstrap import open_services
 from app.coupons.reconcile import reconcile_coupons
+from app.groups.reconcile import reconcile_slots
 from app.lib.valkey import GateDown
 from app.settings import Settings
 from app.stock.reconcile import reconcile
@@ -52,6 +53,7 @@ async def run_reconcile(settings: Settings) -> int:
         try:
             drifts = await reconcile(services.valkey, services.gate, services.pool)
             coupons = await reconcile_coupons(services.valkey, services.pool)
+            slots = await reconcile_slots(services.valkey, services.pool, services.clock)
         except GateDown as error:
             sys.stderr.write(f"Valkey does not answer: {error}\n")
             return 1
@@ -61,6 +63,8 @@ async def run_reconcile(settings: Settings) -> int:
         sys.stdout.write(
             f"coupons of {each.template_id}, {each.what}: gate {each.gate}, ledger {each.ledger}\n"
         )
-    count = len(drifts) + len(coupons)
+    for slot in slots:
+        sys.stdout.write(f"group {slot.group_id}, {slot.what}: gate {slot.gate}, ledger {slot.ledger}\n")
+    count = len(drifts) + len(coupons) + len(slots)
     sys.stdout.write(f"{count} corrected\n" if count else "gate and ledger agree\n")
     return 0

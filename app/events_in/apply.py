@@ -1,4 +1,4 @@
-"""Applies stored events: to the payment, refund or whatever machine their type belongs to.
+"""Applies stored events: to the payment, refund, group or whatever machine their type belongs to.
 
 Enters: a stored event. Leaves: it APPLIED (also when it said nothing new), REJECTED (it does not fit:
 somebody must look), or WAITING for a row that is not visible yet. Must hold: effect and mark are one
@@ -17,7 +17,8 @@ import structlog
 
 from app.bootstrap import Services
 from app.events_in.intake import report_of
-from app.events_in.schemas import PaymentFailed, PaymentNotified, RefundNotified
+from app.events_in.schemas import GroupUpdated, PaymentFailed, PaymentNotified, RefundNotified
+from app.groups.update import GroupNotVisible, update
 from app.lib.metrics import INBOUND_EVENTS
 from app.lib.postgres import TRANSIENT_ERRORS, Connection, transaction
 from app.lib.sql import load
@@ -71,6 +72,14 @@ async def _refund_notified(
     return ("REJECTED", "does not fit the refund") if settled is Settled.REJECT else APPLIED
 
 
+async def _group_updated(
+    services: Services, connection: Connection, data: dict[str, Any], aftermath: Aftermath
+) -> tuple[str, str | None]:
+    event = msgspec.convert(data, GroupUpdated)
+    now = services.clock.now()
+    return "APPLIED", await update(connection, int(event.group_id), event.status, now, aftermath)
+
+
 def _explain(decision: Decision) -> tuple[str, str | None]:
     if decision is Decision.REJECT:
         return "REJECTED", "does not fit the attempt: amount, currency, channel or state"
@@ -86,6 +95,7 @@ _READERS: dict[str, tuple[type[msgspec.Struct], Apply]] = {
     "refund_notified": (RefundNotified, _refund_notified),
     "refund_succeeded": (RefundNotified, _refund_notified),
     "refund_failed": (RefundNotified, _refund_notified),
+    "group_update": (GroupUpdated, _group_updated),
 }
 
 
@@ -119,7 +129,7 @@ async def _apply_locked(
     _, apply = known
     try:
         status, note = await apply(services, connection, event["body"]["data"], aftermath)
-    except (PaymentNotVisible, RefundNotVisible) as missing:
+    except (PaymentNotVisible, RefundNotVisible, GroupNotVisible) as missing:
         if now - event["received_at"] > timedelta(seconds=WAITING_MAX_S):
             return "REJECTED", f"{missing} was never seen", None
         return "WAITING", f"{missing} is not visible yet", _again_at(now, event["tries"])

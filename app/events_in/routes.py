@@ -49,7 +49,11 @@ async def signed(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHan
 async def take_event(
     data: JSONBody[InboundEvent], request: AnyRequest, services: ServicesDependency
 ) -> Response[Received]:
-    """Signed by `X-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`."""
+    """Signed by `X-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`.
+
+    `group_update` carries `group_id`, `status` and `reason`: `failed` ends an open group now (after the grace
+    for payments that were made in time; a group that is full by then succeeds), `changed` has it read anew.
+    """
     status, received = await receive(services, data, await request.body())
     return Response(received, status_code=status)
 

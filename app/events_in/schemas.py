@@ -54,6 +54,14 @@ class RefundNotified(Struct):
     reason: Words | None = None
 
 
+class GroupUpdated(Struct):
+    """`failed`: the group is to end now; `changed`: it is looked at again."""
+
+    group_id: Number
+    status: Literal["failed", "changed"] = "changed"
+    reason: Words | None = None
+
+
 class Received(Struct):
     """What became of it so far: RECEIVED, WAITING, APPLIED, REJECTED or UNKNOWN."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 
@@ -60,13 +59,19 @@ class GroupDraft(Struct, gc=False):
     join_other: bool
     address: AddressSnapshot | None
     created_at: datetime
+    # whether its slot is counted as in flight for this call
+    claimed: bool = False
+
+    @property
+    def claim_id(self) -> str:
+        return self.once.digest.hex()
 
     @property
     def buyer_id(self) -> str:
         return self.once.caller_id
 
 
-class Member(Struct, gc=False):
+class Member(Struct, gc=False, array_like=True):
     """Somebody who has a slot; `held`: the goods are reserved."""
 
     order_id: int
@@ -77,15 +82,17 @@ class Member(Struct, gc=False):
     held: bool
 
 
-class LockedGroup(Struct, gc=False):
+class LockedGroup(Struct, array_like=True):
     """A group's locked row with its living members."""
 
+    group_id: int
     campaign_id: int
     status: str
     slots: int
     ends_at: datetime
     stock_locked: bool
-    members: list[Member]
+    slots_version: int
+    members: list[Member] = []
 
     @property
     def free_slot(self) -> int:
@@ -93,63 +100,99 @@ class LockedGroup(Struct, gc=False):
         return next(slot for slot in range(1, self.slots + 1) if slot not in taken)
 
 
+class LockedCampaign(Struct, gc=False, array_like=True):
+    """A campaign's row, that does not change meanwhile. None: no limit."""
+
+    campaign_id: int
+    status: str
+    starts_at: datetime
+    ends_at: datetime
+    per_buyer_max: int | None
+    per_order_max: int | None
+    groups_at_once_max: int | None
+    stock_policy: str
+
+    @property
+    def counts_buyers(self) -> bool:
+        return self.per_buyer_max is not None or self.groups_at_once_max is not None
+
+
+class LockedItem(Struct, gc=False, array_like=True):
+    """A row of what a campaign sells, that does not change meanwhile."""
+
+    campaign_item_id: int
+    sale_price_minor: int
+    sell_status: str
+
+
 class Numbers(Struct, gc=False):
     """All that a batch may change, as locked."""
 
-    campaigns: Mapping[int, Any]
-    items: Mapping[int, Any]
+    campaigns: Mapping[int, LockedCampaign]
+    items: Mapping[int, LockedItem]
     groups: Mapping[int, LockedGroup]
     # units taken, and open groups
     buyers: dict[BuyerKey, tuple[int, int]]
     # units free; 0 where the pool is closed
     free: dict[int, int]
 
+    def forget_own(self, draft: GroupDraft) -> None:
+        """An order that is there already does not count against itself."""
+        key = _buyer(draft)
+        if key in self.buyers:
+            units, open_groups = self.buyers[key]
+            self.buyers[key] = (units - draft.quantity, open_groups - 1)
+
 
 class Placed(Struct, gc=False):
-    """What admitting has decided: the slots, and what must be reserved for orders that are there already."""
+    """What admitting has decided: the slots, and what is reserved for whom."""
 
     slots: dict[int, int | None]
+    # units by pool, and the members whose goods they are
     reserved: dict[int, int]
-    # of groups whose last slot was taken: members whose goods are reserved with it
-    locked_members: dict[int, list[Member]]
+    holders: list[Member]
+    # groups whose last slot was taken
+    locked_ids: list[int]
 
 
 def admit(
     drafts: Sequence[GroupDraft], numbers: Numbers, now: datetime
 ) -> tuple[list[AppError | None], Placed]:
     """For each draft None when it is placed, else why not; and what the placed ones take."""
-    placed = Placed({}, defaultdict(int), {})
+    placed = Placed({}, defaultdict(int), [], [])
     refusals: list[AppError | None] = []
     for draft in drafts:
-        refusal = _refuse(draft, numbers, now)
-        if refusal is None:
-            refusal = _take(draft, numbers, placed)
-        refusals.append(refusal)
+        refusals.append(admit_one(draft, numbers, placed, now))
     return refusals, placed
+
+
+def admit_one(draft: GroupDraft, numbers: Numbers, placed: Placed, now: datetime) -> AppError | None:
+    """None when it is placed, and noted in `placed`; else why not."""
+    return _refuse(draft, numbers, now) or _take(draft, numbers, placed)
 
 
 def _refuse(draft: GroupDraft, numbers: Numbers, now: datetime) -> AppError | None:
     campaign = numbers.campaigns[draft.offer.campaign_id]
     item = numbers.items[draft.offer.campaign_item_id]
-    if campaign["status"] != "PUBLISHED" or not campaign["starts_at"] <= now < campaign["ends_at"]:
-        return ActivityEnded(activity_id=str(campaign["campaign_id"]))
-    if item["sell_status"] != "OPEN":
-        return ActivityEnded("its sale is closed", activity_id=str(campaign["campaign_id"]))
-    payable_minor = item["sale_price_minor"] * draft.quantity
+    if campaign.status != "PUBLISHED" or not campaign.starts_at <= now < campaign.ends_at:
+        return ActivityEnded(activity_id=str(campaign.campaign_id))
+    if item.sell_status != "OPEN":
+        return ActivityEnded("its sale is closed", activity_id=str(campaign.campaign_id))
+    payable_minor = item.sale_price_minor * draft.quantity
     if payable_minor != draft.payable_minor:
         return PriceChanged(f"it costs {payable_minor} (minor units)", payable_minor=payable_minor)
     return _over_limit(draft, numbers, campaign) or _no_place(draft, numbers, now)
 
 
-def _over_limit(draft: GroupDraft, numbers: Numbers, campaign: Any) -> AppError | None:
+def _over_limit(draft: GroupDraft, numbers: Numbers, campaign: LockedCampaign) -> AppError | None:
     taken, open_groups = numbers.buyers.get(_buyer(draft), (0, 0))
     for limit, units in (
-        (campaign["per_order_max"], draft.quantity),
-        (campaign["per_buyer_max"], taken + draft.quantity),
+        (campaign.per_order_max, draft.quantity),
+        (campaign.per_buyer_max, taken + draft.quantity),
     ):
         if limit is not None and units > limit:
             return PurchaseLimitExceeded(sku_ids=[draft.offer.sku_id], per_buyer_max=limit)
-    groups_max = campaign["groups_at_once_max"]
+    groups_max = campaign.groups_at_once_max
     if groups_max is not None and open_groups >= groups_max:
         return TooManyGroups(groups_at_once_max=groups_max)
     return None
@@ -173,7 +216,7 @@ def _take(draft: GroupDraft, numbers: Numbers, placed: Placed) -> OutOfStock | N
     """The slot and the stock, or why there is none."""
     pool_id = draft.offer.pool_id
     group = None if draft.group_id is None else numbers.groups[draft.group_id]
-    policy = numbers.campaigns[draft.offer.campaign_id]["stock_policy"]
+    policy = numbers.campaigns[draft.offer.campaign_id].stock_policy
     member = Member(draft.order_id, draft.buyer_id, 1, pool_id, draft.quantity, policy == EACH_MEMBER)
     needed = _needed(member, group, policy)
     if any(numbers.free.get(each, 0) < units for each, units in needed.items()):
@@ -184,9 +227,11 @@ def _take(draft: GroupDraft, numbers: Numbers, placed: Placed) -> OutOfStock | N
         group.members.append(member)
     if policy == EACH_MEMBER:
         _reserve(placed, numbers, {pool_id: draft.quantity})
+        placed.holders.append(member)
     elif policy == LAST_MEMBER and last and group is not None and draft.group_id is not None:
         _reserve(placed, numbers, needed)
-        placed.locked_members[draft.group_id] = [each for each in group.members if not each.held]
+        placed.locked_ids.append(draft.group_id)
+        placed.holders += [each for each in group.members if not each.held]
         for each in group.members:
             each.held = True
         group.stock_locked = True

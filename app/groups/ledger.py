@@ -1,112 +1,205 @@
-"""A batch of group orders in the ledger: keys, locks, `admit`, and one write, in the caller's transaction.
+"""A batch of group orders in the ledger: locks, `admit`, and one write.
 
-Locks follow the global order: keys, campaigns, groups, buyers, stock; each by id.
+Locks follow the global order: campaigns, groups, buyers, stock; each by id. The keys come last, with the
+write, in the hope that they are new; only where one is not, all is done once more, and they are taken before
+it is decided. Who takes a key has all locks by then, so that nobody who waits for it holds up its holder.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
-from msgspec.json import encode
+import msgspec
+from msgspec import Struct
 
-from app.checkout.schemas import LineDraft, OrderDraft
-from app.groups.admit import BuyerKey, GroupDraft, LockedGroup, Member, Numbers, Placed, admit
+from app.addresses.schemas import AddressSnapshot
+from app.groups.admit import (
+    BuyerKey,
+    GroupDraft,
+    LockedCampaign,
+    LockedGroup,
+    LockedItem,
+    Member,
+    Numbers,
+    Placed,
+    admit,
+)
 from app.groups.schemas import GroupOrderPlaced
-from app.lib.errors import AppError
-from app.lib.idempotency import Answer, keep_answers, release_keys, take_keys
-from app.lib.postgres import Connection
+from app.groups.scripts import SlotFacts
+from app.lib.errors import AppError, IdempotencyKeyReused
+from app.lib.idempotency import (
+    DOES_NOT_FIT,
+    Answer,
+    earlier_answers,
+    keep_answers,
+    release_keys,
+    take_keys,
+)
+from app.lib.postgres import Connection, Pool, transaction
 from app.lib.sql import load
 from app.stock.scripts import PoolFact
 
 sql = load("groups")
 checkout_sql = load("checkout")
-orders_sql = load("orders")
 
 CREATED = 201
 # A slot is given away only so long after its time: that is how late a provider's notification may come
 # without a buyer who has paid in time being turned away.
 GRACE = timedelta(seconds=15)
-GROUP_MODE = "group"
 Outcome = Answer | AppError
+Earlier = Mapping[bytes, Answer | IdempotencyKeyReused]
+
+encode = msgspec.json.Encoder().encode
+_read_campaigns = msgspec.json.Decoder(list[LockedCampaign]).decode
+_read_items = msgspec.json.Decoder(list[LockedItem]).decode
+_read_groups = msgspec.json.Decoder(list[LockedGroup]).decode
+_read_members = msgspec.json.Decoder(list[tuple[int, Member]]).decode
+_read_pools = msgspec.json.Decoder(list[tuple[int, int]]).decode
+
+
+class BatchResult(NamedTuple):
+    """One outcome per draft, in order; and what the gates must learn."""
+
+    outcomes: list[Outcome]
+    pools: list[PoolFact]
+    groups: list[SlotFacts]
+
+
+class GroupOrderRow(Struct, gc=False):
+    """An order with its line and what makes it a group's, as `write_group_orders` reads it."""
+
+    order_id: int
+    line_id: int
+    buyer_id: str
+    shop_id: str
+    currency: str
+    sku_id: str
+    title: str
+    item_type: str
+    pool_id: int
+    # its goods are reserved from the start
+    held: bool
+    quantity: int
+    price_minor: int
+    settlement_price_minor: int
+    campaign_id: int
+    campaign_item_id: int
+    group_id: int | None
+    slot: int | None
+    join_other: bool
+    address: AddressSnapshot | None
+    created_at: datetime
+    pay_deadline: datetime
 
 
 async def place_batch(
-    connection: Connection, drafts: Sequence[GroupDraft], now: datetime, pay_timeout: timedelta
-) -> tuple[list[Outcome], list[PoolFact]]:
-    """One outcome per draft, in order, and what the stock's gate must learn."""
-    earlier = await take_keys(connection, [each.once for each in drafts])
-    outcomes: dict[bytes, Outcome] = dict(earlier)
-    new = [each for each in drafts if each.once.digest not in outcomes]
-    numbers = await _lock(connection, new)
+    pool: Pool, drafts: Sequence[GroupDraft], now: datetime, pay_timeout: timedelta
+) -> BatchResult:
+    """Decide each draft and write those that are placed, in one transaction. Raises Postgres' errors."""
+    try:
+        async with transaction(pool) as connection:
+            return await _place(connection, drafts, now, pay_timeout, keys_held=False)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name not in DOES_NOT_FIT:
+            raise
+    async with transaction(pool) as connection:
+        return await _place(connection, drafts, now, pay_timeout, keys_held=True)
+
+
+async def _place(
+    connection: Connection,
+    drafts: Sequence[GroupDraft],
+    now: datetime,
+    pay_timeout: timedelta,
+    *,
+    keys_held: bool,
+) -> BatchResult:
+    numbers = await lock(connection, drafts)
+    earlier: Earlier = await take_keys(connection, [each.once for each in drafts]) if keys_held else {}
+    new = [each for each in drafts if each.once.digest not in earlier]
     refusals, placed = admit(new, numbers, now)
-    answers: dict[bytes, Answer] = {}
-    taken = []
+    outcomes: dict[bytes, Outcome] = {}
+    rows, answers = [], {}
     for draft, refusal in zip(new, refusals, strict=True):
         if refusal is not None:
             outcomes[draft.once.digest] = refusal
             continue
         deadline = _deadline(draft, numbers, now, pay_timeout)
         answers[draft.once.digest] = Answer(CREATED, encode(_reply(draft, placed, deadline)))
-        taken.append((draft, deadline))
-    facts = await _write(connection, taken, numbers, placed) if taken else []
-    await keep_answers(connection, answers)
-    await release_keys(connection, [each.once.digest for each in new if each.once.digest in outcomes])
+        rows.append((draft, deadline))
+    if outcomes and keys_held:
+        await release_keys(connection, list(outcomes))
+    elif outcomes:  # a key that has placed an order gets it, whatever would refuse it now
+        refused = [each.once for each in new if each.once.digest in outcomes]
+        earlier = await earlier_answers(connection, refused)
     outcomes |= answers
-    return [outcomes[each.once.digest] for each in drafts], facts
+    outcomes |= earlier
+    pools = await _write(connection, rows, placed, {} if keys_held else answers) if rows else []
+    if keys_held:
+        await keep_answers(connection, answers)
+    joined = {draft.group_id for draft, _ in rows}
+    groups = [_facts(group, joined) for group in numbers.groups.values()]
+    return BatchResult([outcomes[each.once.digest] for each in drafts], pools, groups)
+
+
+def _facts(group: LockedGroup, joined: Collection[int | None]) -> SlotFacts:
+    """As it is after the commit."""
+    version = group.slots_version + (group.group_id in joined)
+    members = [(member.buyer_id, member.order_id) for member in group.members]
+    return SlotFacts(group.group_id, version, group.status, group.slots, group.ends_at, members)
 
 
 async def lock_groups(connection: Connection, group_ids: Sequence[int]) -> dict[int, LockedGroup]:
     """The groups with their living members, locked."""
     rows = await connection.fetch(sql.lock_groups, group_ids)
-    members: dict[int, list[Member]] = defaultdict(list)
-    for row in await connection.fetch(sql.read_members, group_ids) if rows else ():
-        held = row["reserve_on"] == "place"
-        members[row["group_id"]].append(
-            Member(row["order_id"], row["buyer_id"], row["slot"], row["pool_id"], row["quantity"], held)
-        )
-    return {
+    groups = {
         row["group_id"]: LockedGroup(
+            row["group_id"],
             row["campaign_id"],
             row["status"],
             row["slots"],
             row["ends_at"],
             row["stock_locked"],
-            members[row["group_id"]],
+            row["slots_version"],
         )
         for row in rows
     }
+    for row in await connection.fetch(sql.read_members, group_ids) if rows else ():
+        held = row["reserve_on"] == "place"
+        groups[row["group_id"]].members.append(
+            Member(row["order_id"], row["buyer_id"], row["slot"], row["pool_id"], row["quantity"], held)
+        )
+    return groups
 
 
-async def _lock(connection: Connection, drafts: Sequence[GroupDraft]) -> Numbers:
-    campaign_ids = sorted({each.offer.campaign_id for each in drafts})
-    campaigns = {row["campaign_id"]: row for row in await connection.fetch(sql.share_campaigns, campaign_ids)}
-    item_ids = sorted({each.offer.campaign_item_id for each in drafts})
-    items = {row["campaign_item_id"]: row for row in await connection.fetch(sql.share_items, item_ids)}
-    group_ids = sorted({each.group_id for each in drafts if each.group_id is not None})
-    groups = await lock_groups(connection, group_ids) if group_ids else {}
-    limited = sorted(
-        {
-            (each.offer.campaign_id, each.buyer_id)
-            for each in drafts
-            if _counts(campaigns[each.offer.campaign_id])
-        }
+async def lock(connection: Connection, drafts: Sequence[GroupDraft], others: Sequence[int] = ()) -> Numbers:
+    """All that these drafts may change, and the groups `others`, locked in the global order."""
+    group_ids = {each.group_id for each in drafts if each.group_id is not None} | set(others)
+    row = await connection.fetchrow(
+        sql.lock_for_orders,
+        list({each.offer.campaign_id for each in drafts}),
+        list({each.offer.campaign_item_id for each in drafts}),
+        list(group_ids),
     )
-    buyers = await _count_buyers(connection, limited) if limited else {}
-    pool_ids = {each.offer.pool_id for each in drafts}
-    pool_ids |= {member.pool_id for group in groups.values() for member in group.members}
-    free = {}
-    for pool_id, on_hand, reserved, _, closed in await connection.fetch(
-        checkout_sql.lock_pools, sorted(pool_ids)
-    ):
-        free[pool_id] = 0 if closed else on_hand - reserved
-    return Numbers(campaigns, items, groups, buyers, free)
-
-
-def _counts(campaign: asyncpg.Record) -> bool:
-    return campaign["per_buyer_max"] is not None or campaign["groups_at_once_max"] is not None
+    assert row is not None, "one row, whatever is there"
+    campaigns = {each.campaign_id: each for each in _read_campaigns(row["campaigns"])}
+    items = {each.campaign_item_id: each for each in _read_items(row["items"])}
+    groups = {each.group_id: each for each in _read_groups(row["groups"])}
+    limited = {
+        (each.offer.campaign_id, each.buyer_id)
+        for each in drafts
+        if campaigns[each.offer.campaign_id].counts_buyers
+    }
+    buyers = await _count_buyers(connection, sorted(limited)) if limited else {}
+    pool_ids = list({each.offer.pool_id for each in drafts})
+    row = await connection.fetchrow(sql.read_members_lock_pools, list(groups), pool_ids)
+    assert row is not None, "one row, whatever is there"
+    for group_id, member in _read_members(row["members"]):
+        groups[group_id].members.append(member)
+    return Numbers(campaigns, items, groups, buyers, dict(_read_pools(row["pools"])))
 
 
 async def _count_buyers(connection: Connection, keys: Sequence[BuyerKey]) -> dict[BuyerKey, tuple[int, int]]:
@@ -117,7 +210,7 @@ async def _count_buyers(connection: Connection, keys: Sequence[BuyerKey]) -> dic
 
 def _deadline(draft: GroupDraft, numbers: Numbers, now: datetime, pay_timeout: timedelta) -> datetime:
     """The payment deadline or the group's end, whichever is first; for who starts one, the campaign's."""
-    ends_at: datetime = numbers.campaigns[draft.offer.campaign_id]["ends_at"]
+    ends_at = numbers.campaigns[draft.offer.campaign_id].ends_at
     if draft.group_id is not None:
         ends_at = numbers.groups[draft.group_id].ends_at
     return min(now + pay_timeout, ends_at)
@@ -137,100 +230,77 @@ def _reply(draft: GroupDraft, placed: Placed, deadline: datetime) -> GroupOrderP
 
 
 async def _write(
-    connection: Connection, taken: Sequence[tuple[GroupDraft, datetime]], numbers: Numbers, placed: Placed
+    connection: Connection,
+    drafts: Sequence[tuple[GroupDraft, datetime]],
+    placed: Placed,
+    answers: Mapping[bytes, Answer],
 ) -> list[PoolFact]:
-    drafts = [draft for draft, _ in taken]
-    held = {
-        member.order_id for group in numbers.groups.values() for member in group.members if member.held
-    } | {each.order_id for each in drafts if each.offer.stock_policy == "each_member"}
-    await connection.fetch(
-        checkout_sql.write_orders,
-        encode([_order(draft, deadline + GRACE) for draft, deadline in taken]).decode(),
-        encode([_line(draft, held=draft.order_id in held) for draft in drafts]).decode(),
-        *([],) * 7,
+    """`answers`: those whose keys are written with the orders."""
+    held = {each.order_id for each in placed.holders}
+    once = [draft.once for draft, _ in drafts if draft.once.digest in answers]
+    rows = await connection.fetch(
+        sql.write_group_orders,
+        [each.digest for each in once],
+        [each.caller_id for each in once],
+        [each.request_hash for each in once],
+        [answers[each.digest].body for each in once],
+        encode([_row(draft, placed, deadline, held) for draft, deadline in drafts]).decode(),
+        list({draft.group_id for draft, _ in drafts if draft.group_id is not None}),
+        *_reserved(placed),
     )
-    await connection.execute(
-        sql.insert_group_orders,
-        [each.order_id for each in drafts],
-        [each.offer.campaign_id for each in drafts],
-        [each.offer.campaign_item_id for each in drafts],
-        [each.buyer_id for each in drafts],
-        [each.quantity for each in drafts],
-        [each.offer.settlement_price_minor for each in drafts],
-        [each.group_id for each in drafts],
-        [placed.slots[each.order_id] for each in drafts],
-        [each.join_other for each in drafts],
-    )
-    return await _reserve(connection, drafts, placed)
+    return _pool_facts([draft for draft, _ in drafts], rows)
 
 
-async def _reserve(connection: Connection, drafts: Sequence[GroupDraft], placed: Placed) -> list[PoolFact]:
-    """Reserve what the placed ones hold, and for whole groups what their earlier members had not yet."""
-    if not placed.reserved:
+async def reserve(connection: Connection, drafts: Sequence[GroupDraft], placed: Placed) -> list[PoolFact]:
+    """What the placed ones hold, for orders that are all there already."""
+    if not placed.holders:
         return []
-    new_ids = {each.order_id for each in drafts}
-    earlier = [
-        member
-        for members in placed.locked_members.values()
-        for member in members
-        if member.order_id not in new_ids
-    ]
-    if placed.locked_members:
-        await connection.execute(sql.set_locked, list(placed.locked_members), True)
-    if earlier:
-        await connection.execute(sql.hold_lines, [each.order_id for each in earlier], "place")
-        columns = zip(
-            *[(each.pool_id, "reserve", 0, each.quantity, each.order_id) for each in earlier], strict=True
-        )
-        await connection.execute(orders_sql.insert_movements, *map(list, columns))
-    pools = list(placed.reserved)
-    units = list(placed.reserved.values())
-    rows = await connection.fetch(orders_sql.change_pools, pools, [0] * len(pools), units)
+    groups = list({each.group_id for each in drafts if each.group_id is not None})
+    rows = await connection.fetch(sql.write_group_orders, [], [], [], [], "[]", groups, *_reserved(placed))
+    return _pool_facts(drafts, rows)
+
+
+def _reserved(placed: Placed) -> tuple[list[int], ...]:
+    """As the last parameters of `write_group_orders`."""
+    holders = placed.holders
+    return (
+        placed.locked_ids,
+        [each.order_id for each in holders],
+        [each.pool_id for each in holders],
+        [each.quantity for each in holders],
+        list(placed.reserved),
+        list(placed.reserved.values()),
+    )
+
+
+def _pool_facts(drafts: Sequence[GroupDraft], rows: Sequence[asyncpg.Record]) -> list[PoolFact]:
     shops = {each.offer.pool_id: each.offer.shop_id for each in drafts}
-    shop_id = drafts[0].offer.shop_id
-    return [
-        PoolFact(shops.get(row["pool_id"], shop_id), row["pool_id"], row["free"], row["version"])
-        for row in rows
-    ]
+    other = drafts[0].offer.shop_id
+    return [PoolFact(shops.get(row["pool_id"], other), *row) for row in rows]
 
 
-def _order(draft: GroupDraft, pay_deadline: datetime) -> OrderDraft:
+def _row(draft: GroupDraft, placed: Placed, deadline: datetime, held: Collection[int]) -> GroupOrderRow:
     offer = draft.offer
-    return OrderDraft(
+    return GroupOrderRow(
         draft.order_id,
-        None,
+        draft.line_id,
         draft.buyer_id,
         offer.shop_id,
         offer.currency,
-        draft.payable_minor,
-        0,
-        draft.payable_minor,
-        GROUP_MODE,
-        f"campaign:{offer.campaign_id}",
-        None,
-        None,
-        None,
-        None,
-        draft.created_at,
-        address=draft.address,
-        pay_deadline=pay_deadline,
-    )
-
-
-def _line(draft: GroupDraft, *, held: bool) -> LineDraft:
-    offer = draft.offer
-    return LineDraft(
-        draft.order_id,
-        draft.line_id,
         offer.sku_id,
         offer.title,
         offer.item_type,
         offer.pool_id,
-        "place" if held else "group",
+        draft.order_id in held,
         draft.quantity,
         offer.sale_price_minor,
-        offer.sale_price_minor,
-        draft.payable_minor,
-        0,
-        draft.payable_minor,
+        offer.settlement_price_minor,
+        offer.campaign_id,
+        offer.campaign_item_id,
+        draft.group_id,
+        placed.slots[draft.order_id],
+        draft.join_other,
+        draft.address,
+        draft.created_at,
+        deadline + GRACE,
     )

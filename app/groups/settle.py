@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from app.bootstrap import Services
+from app.groups.join_other import join_others
 from app.groups.ledger import GRACE, checkout_sql, sql
 from app.groups.members import let_go
 from app.groups.state import GroupStatus
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 NOT_FULL_IN_TIME = "not_full_in_time"
 WITHDRAWN = "campaign_withdrawn"
+ENDED_EARLY = "ended_early"
 OUT_OF_STOCK = "out_of_stock"
 
 
@@ -116,10 +118,14 @@ async def _decide(case: Case) -> bool:
     enough = group["complete_from_bp"] is not None and (
         group["members_paid"] * 10_000 >= group["slots"] * group["complete_from_bp"]
     )
-    if enough and not withdrawn:
+    if withdrawn:
+        await _fail(case, WITHDRAWN)
+    elif group["ended_early"]:
+        await _fail(case, ENDED_EARLY)
+    elif enough:
         await _succeed(case, short=True)
     else:
-        await _fail(case, WITHDRAWN if withdrawn else NOT_FULL_IN_TIME)
+        await _fail(case, NOT_FULL_IN_TIME)
     return True
 
 
@@ -193,6 +199,7 @@ async def _end(case: Case, status: GroupStatus, reason: str | None, *, short: bo
         sql.settle_group, case.group_id, status, case.now, reason, short
     )
     assert version is not None, "the group is locked and was open"
+    case.aftermath.group_ids.append(case.group_id)
     log.info("group_settled", group_id=case.group_id, status=status, reason=reason)
     return version
 
@@ -214,15 +221,16 @@ async def refund_members(
 
 
 async def settle_strays(services: Services, now: datetime, limit: int) -> int:
-    """Members who paid for a group that was over: their money goes back. Returns how many."""
+    """Members who paid for a group that was over: another group, or the money back. Returns how many."""
     strays = [row["order_id"] for row in await services.pool.fetch(sql.read_strays, limit)]
     if not strays:
         return 0
     aftermath = Aftermath()
     async with transaction(services.pool) as connection:
         await connection.execute(sql.lock_orders, strays)
-        aftermath.pools += await return_stock(connection, strays)
-        await let_go(connection, strays)
-        aftermath.refund_ids += await refund_members(services, connection, strays, now, "paid_too_late")
+        rest = await join_others(connection, strays, now, aftermath)
+        aftermath.pools += await return_stock(connection, rest)
+        await let_go(connection, rest)
+        aftermath.refund_ids += await refund_members(services, connection, rest, now, "paid_too_late")
     await follow_up(services, aftermath)
     return len(strays)

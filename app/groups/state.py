@@ -33,5 +33,6 @@ GROUP_ORDER_TRANSITIONS: Mapping[GroupOrderStatus, frozenset[GroupOrderStatus]] 
     GroupOrderStatus.REFUNDING: frozenset({GroupOrderStatus.REFUNDED}),
     GroupOrderStatus.SUCCEEDED: frozenset(),
     GroupOrderStatus.REFUNDED: frozenset(),
-    GroupOrderStatus.CANCELED: frozenset(),
+    # paid too late, by a buyer who has agreed to another group
+    GroupOrderStatus.CANCELED: frozenset({GroupOrderStatus.PAID}),
 }

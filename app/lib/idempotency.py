@@ -101,8 +101,16 @@ async def take_keys(
     losers = {each.digest: each for each in calls if each.digest not in ours}
     if not losers:
         return {}
-    rows = await connection.fetch(sql.read_keys, list(losers))
-    return {row["digest"]: _answer_or_reused(row, losers[row["digest"]]) for row in rows}
+    return await earlier_answers(connection, list(losers.values()))
+
+
+async def earlier_answers(
+    connection: Connection, calls: Sequence[Once]
+) -> dict[bytes, Answer | IdempotencyKeyReused]:
+    """By digest, what those of these calls have answered before whose keys are kept."""
+    known = {each.digest: each for each in calls}
+    rows = await connection.fetch(sql.read_keys, list(known))
+    return {row["digest"]: _answer_or_reused(row, known[row["digest"]]) for row in rows}
 
 
 def _answer_or_reused(row: asyncpg.Record, once: Once) -> Answer | IdempotencyKeyReused:

@@ -48,9 +48,20 @@ COUPON_CLAIMS = Tally(
     "outcome",
     REGISTRY,
 )
+GROUP_ORDERS = Tally(
+    "rushcart_group_orders",
+    "Group orders by outcome (placed, replayed or a problem's code).",
+    "outcome",
+    REGISTRY,
+)
 GATE = Tally("rushcart_gate", "What the gate answered.", "answer", REGISTRY)
 GATE_DRIFT = Gauge(
     "rushcart_gate_drift", "Units by which gate and ledger differed at the last check.", registry=REGISTRY
+)
+SLOT_GATE_DRIFT = Gauge(
+    "rushcart_slot_gate_drift",
+    "Facts of groups in which gate and ledger differed at the last check.",
+    registry=REGISTRY,
 )
 GATE_FAILURES = Counter("rushcart_gate_failures", "Calls that Valkey did not answer.", registry=REGISTRY)
 OUTBOX_LAG_SECONDS = Gauge(

@@ -34,12 +34,13 @@ sql = load("orders")
 
 
 class Released(NamedTuple):
-    """What a release has changed. `limits`: (shop, activity, SKU, buyer, units)."""
+    """What a release has changed. `limits`: (shop, activity, SKU, buyer, units); `group_ids`: of slots."""
 
     root_ids: list[int]
     pools: list[PoolFact]
     limits: list[tuple[str, str, str, str, int]]
     coupon_buyer_ids: list[str]
+    group_ids: list[int]
 
 
 async def release_orders(
@@ -49,7 +50,7 @@ async def release_orders(
     family = await connection.fetch(sql.lock_unpaid_families, root_ids)
     order_ids = [row["order_id"] for row in family]
     if not order_ids:
-        return Released([], [], [], [])
+        return Released([], [], [], [], [])
     moved = await move_orders(connection, order_ids, OrderStatus.CANCELED, now=now, reason=reason)
     roots = [row["order_id"] for row in moved if row["parent_id"] is None]
     await connection.execute(sql.close_pay_orders, roots, pay_order_sources(PayOrderStatus.CLOSED))
@@ -57,11 +58,11 @@ async def release_orders(
     await give_balances_back(connection, roots, now)
     limits = await purchase_limits.give_back(connection, order_ids)
     await rule_uses.give_back(connection, roots)
-    unlocked = await members.lapse(connection, roots)
-    pools = await return_stock(connection, [*order_ids, *unlocked])
-    await members.let_go(connection, unlocked)
+    lapsed = await members.lapse(connection, roots)
+    pools = await return_stock(connection, [*order_ids, *lapsed.unlocked_ids])
+    await members.let_go(connection, lapsed.unlocked_ids)
     await outbox.append(connection, [canceled_event(row, now, reason) for row in moved])
-    return Released(roots, pools, limits, coupon_buyer_ids)
+    return Released(roots, pools, limits, coupon_buyer_ids, lapsed.group_ids)
 
 
 def canceled_event(order: asyncpg.Record, now: datetime, reason: str) -> outbox.Event:
@@ -81,3 +82,5 @@ async def tell(services: Services, released: Released) -> None:
     await services.gate.settle_pools(released.pools)
     await services.gate.release_limits(released.limits)
     await services.coupons.forget(released.coupon_buyer_ids)
+    if released.group_ids:
+        await services.joining.slots.load(released.group_ids)

@@ -29,7 +29,8 @@ TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PENDING_SHIPMENT: frozenset({OrderStatus.PENDING_RECEIVING, OrderStatus.CLOSED}),
     OrderStatus.PENDING_RECEIVING: frozenset({OrderStatus.COMPLETED, OrderStatus.CLOSED}),
     OrderStatus.COMPLETED: frozenset({OrderStatus.CLOSED}),
-    OrderStatus.CANCELED: frozenset(),
+    # a group order whose late money counts for it after all: its buyer has agreed to another group
+    OrderStatus.CANCELED: frozenset({OrderStatus.NOT_PAID}),
     OrderStatus.CLOSED: frozenset(),
     OrderStatus.INVALID: frozenset(),
 }

@@ -22,11 +22,15 @@ class Aftermath(msgspec.Struct):
     pools: list[PoolFact] = []
     coupon_buyer_ids: list[str] = []
     refund_ids: list[int] = []
+    # groups that have ended, or in which somebody has got a place
+    group_ids: list[int] = []
 
 
 async def follow_up(services: Services, aftermath: Aftermath) -> None:
     """After the commit."""
     await tell_gate_and_caches(services.gate, services.coupons, aftermath)
+    if aftermath.group_ids:
+        await services.joining.slots.load(aftermath.group_ids)
     for refund_id in aftermath.refund_ids:
         await services.jobs.send("send_refund", refund_id, job_id=f"send_refund:{refund_id}")
 

@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from app.bootstrap import Services
+from app.groups import members
 from app.lib.postgres import Connection
 from app.lib.sql import load
 from app.payments import ledger
@@ -85,7 +86,7 @@ async def _carry_out(case: Case, decision: Decision) -> None:
         case Decision.RETURN_DOUBLE:
             await _return(case, "double_payment")
         case Decision.RETURN_LATE:
-            await _return(case, "late_payment")
+            await _reopen_or_return(case)
         case Decision.RETURN_WRONG:
             await _return(case, "wrong_amount")
 
@@ -116,6 +117,15 @@ async def _accept(case: Case, decision: Decision) -> None:
     await case.connection.execute(sql.ask_others_soon, case.order_id, case.report.payment_id, case.now)
     paid_by = {case.order_id: case.report.payment_id}
     await accept_orders(case.connection, paid_by, case.now, case.aftermath)
+
+
+async def _reopen_or_return(case: Case) -> None:
+    """Money for an order that is over goes back, unless its buyer has agreed to another group for it."""
+    exact = case.payment["amount_minor"] == case.payment["due_minor"]
+    if exact and await members.reopen(case.connection, case.order_id, case.now):
+        await _accept(case, Decision.PAY)
+    else:
+        await _return(case, "late_payment")
 
 
 async def _return(case: Case, cause: str) -> None:

@@ -31,7 +31,8 @@ PAY_ORDER_TRANSITIONS: Mapping[PayOrderStatus, frozenset[PayOrderStatus]] = {
     PayOrderStatus.PAID: frozenset({PayOrderStatus.PART_REFUNDED, PayOrderStatus.REFUNDED}),
     PayOrderStatus.PART_REFUNDED: frozenset({PayOrderStatus.REFUNDED}),
     PayOrderStatus.REFUNDED: frozenset(),
-    PayOrderStatus.CLOSED: frozenset(),
+    # of a group order whose late money counts for it after all
+    PayOrderStatus.CLOSED: frozenset({PayOrderStatus.UNPAID}),
 }
 
 

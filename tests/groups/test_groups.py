@@ -43,8 +43,9 @@ async def test_three_friends_fill_a_group_and_each_has_the_order(shop: Shop) -> 
     assert [tuple(row) for row in told] == [
         ("group.started", 1),
         ("group.joined", 2),
-        ("group.joined", 3),
-        ("group.succeeded", 4),
+        ("group.almost_full", 3),
+        ("group.joined", 4),
+        ("group.succeeded", 5),
     ]
     mine = await shop.call(shop.login("bo"), "GET", f"/groupbuy/orders/{bo}")
     assert (mine["status"], mine["trade_order_id"], mine["group_status"]) == ("SUCCEEDED", bo, "SUCCEEDED")

@@ -1,6 +1,7 @@
 """The parts of the bench that must be right for its figures to mean anything."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,18 +12,22 @@ import pytest
 from litestar import Litestar
 
 from app.audit.audit import audit_ledger
+from app.bootstrap import Services
 from app.catalog.import_file import import_file
+from app.groups.schemas import GroupOrderRequest
 from app.pricing.schemas import CartLine, CheckoutRequest
 from loadtest import echo, goods
-from loadtest.cases import REQUESTS, choose, write_requests
+from loadtest.cases import REQUESTS, Joins, choose, write_requests
 from loadtest.engine import EngineFigures
 from loadtest.measure import Sample, median_of
+from loadtest.open_groups import OpenGroups, open_groups_with
 from loadtest.preload import preload_orders
 from loadtest.prove import count_orders
 from loadtest.report import summarize
 from loadtest.stage import CHECKOUT_PATH, Buyer, Cart, Stage
 
 SAMPLE = Sample(
+    requests=0,
     requests_per_s=0.0,
     latency_ms_p50=1.0,
     latency_ms_p99=2.0,
@@ -83,6 +88,19 @@ def test_prepared_requests_are_whole_checkouts_of_every_buyer_and_cart(tmp_path:
     assert all(token == f"token-{body.address_id}" for (token, _), body in zip(lines, bodies, strict=True))
 
 
+def test_every_free_slot_is_asked_for_once_and_no_buyer_twice_in_a_group(tmp_path: Path) -> None:
+    buyers = [Buyer(f"token-{n}", f"{n}", f"{9000 + n}") for n in range(400)]
+    stage = Stage(buyers, [], Cart([], 0), Cart([], 0))
+    joins, parts = Joins(stage, OpenGroups("5", [70_000 + n for n in range(500)])), ""
+    for _ in range(2):
+        parts += joins.write_next(tmp_path / "part", 2_250).read_text()
+        joins.sent(2_250)
+    lines = [line.split("\t") for line in parts.splitlines()]
+    decode = msgspec.json.Decoder(GroupOrderRequest).decode
+    asked = Counter((token, decode(body).group_id) for token, body in lines)
+    assert (len(asked), set(asked.values())) == (500 * 9, {1})
+
+
 async def audit_now(database_url: str) -> list[str]:
     """The rules that are broken."""
     connection = await asyncpg.connect(database_url)
@@ -92,6 +110,18 @@ async def audit_now(database_url: str) -> list[str]:
         return [finding.rule for finding in findings if finding.violations]
     finally:
         await connection.close()
+
+
+async def test_open_groups_are_as_starting_them_would_have_left_them(
+    client: httpx.AsyncClient, services: Services, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.ndjson"
+    goods.write_catalog(catalog, goods.SKUS_MIN)
+    database_url = services.settings.database_url
+    await asyncio.to_thread(asyncio.run, import_file(database_url, catalog, shop_id="shop-0", report=print))
+    groups = await open_groups_with(client, services.settings, 40)
+    assert len(groups.group_ids) == 40
+    assert await audit_now(database_url) == []
 
 
 def test_preloaded_orders_are_as_placing_and_paying_would_have_left_them(
