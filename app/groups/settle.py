@@ -2,9 +2,9 @@
 
 Groups that are due are settled together, a batch in one transaction, once, however many workers try: members'
 orders are locked first, then the groups, then the stock. Success makes the orders trade orders and takes
-their goods; failure asks every paid member's money back. A worker that dies has done all of a batch or nothing of
-it, and the sweep comes again within a second. A group that cannot be settled is found by halving its batch,
-and waits; the others go on.
+their goods; failure asks every paid member's money back. A worker that dies has done all of a batch or
+nothing of it, and the sweep comes again within a second. A group that cannot be settled is found by halving
+its batch, and waits; the others go on.
 """
 
 from __future__ import annotations
