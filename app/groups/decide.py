@@ -63,9 +63,7 @@ def without_goods(succeeding: Sequence[Case], free: Mapping[int, int]) -> set[in
     """
     left = defaultdict(int, free)
     losers = set()
-    for case in sorted(
-        succeeding, key=lambda case: (max(row["paid_at"] for row in case.paid), case.group_id)
-    ):
+    for case in sorted(succeeding, key=_full_since):
         wanting = [row for row in case.paid if row["reserve_on"] != "place"]
         for row in sorted(wanting, key=lambda row: (row["paid_at"], row["order_id"])):
             if left[row["pool_id"]] >= row["quantity"]:

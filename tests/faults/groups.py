@@ -29,6 +29,15 @@ PRICE_MINOR = 8_000
 AT_ONCE = 100
 SETTLED_LIMIT_S = 30.0
 OP = Caller("ann", "op")
+# A campaign's group orders, with what was paid for each, and how often that has gone back.
+ORDERS = """
+SELECT g.*, o.status AS order_status,
+    (SELECT count(*) FROM payment_order AS p
+     WHERE p.order_id = g.order_id AND p.status = 'CAPTURED') AS captures,
+    (SELECT count(*) FROM refund AS r
+     WHERE r.order_id = g.order_id AND r.status = 'SUCCEEDED' AND r.amount_minor > 0) AS refunds
+FROM group_order AS g JOIN orders AS o USING (order_id) WHERE campaign_item_id = $1
+"""
 
 
 async def open_campaign(services: Services, stock: int, price_minor: int = 0, **fields: Any) -> str:
@@ -131,8 +140,8 @@ class Crowd:
         await self.pool.execute(
             "INSERT INTO payment_order (payment_id, order_id, buyer_id, channel, method, status, currency,"
             " amount_minor, created_at, updated_at, poll_at)"
-            " SELECT $1, order_id, buyer_id, 'sandbox', 'card', 'PENDING', currency, payable_minor, now(), now(),"
-            " now() + interval '1 hour' FROM orders WHERE order_id = $2",
+            " SELECT $1, order_id, buyer_id, 'sandbox', 'card', 'PENDING', currency, payable_minor, now(),"
+            " now(), now() + interval '1 hour' FROM orders WHERE order_id = $2",
             payment_id,
             int(order_id),
         )
@@ -166,14 +175,7 @@ class Crowd:
         """Wait until nobody waits for anything, then see that everything holds: how many groups ended how."""
         await wait_until(self._is_settled, SETTLED_LIMIT_S)
         await self._give_back()
-        orders = await self.pool.fetch(
-            "SELECT g.*, o.status AS order_status,"
-            " (SELECT count(*) FROM payment_order AS p"
-            " WHERE p.order_id = g.order_id AND p.status = 'CAPTURED') AS captures,"
-            " (SELECT count(*) FROM refund AS r WHERE r.order_id = g.order_id AND r.status = 'SUCCEEDED' AND r.amount_minor > 0) AS refunds"
-            " FROM group_order AS g JOIN orders AS o USING (order_id) WHERE campaign_item_id = $1",
-            int(self.item_id),
-        )
+        orders = await self.pool.fetch(ORDERS, int(self.item_id))
         kept = [row for row in orders if row["order_status"] == "PENDING_SHIPMENT"]
         assert {row["status"] for row in kept} <= {"SUCCEEDED"}
         assert len(kept) <= stock

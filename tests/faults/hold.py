@@ -18,6 +18,7 @@ REACHED_LIMIT_S = 20.0
 # The write is held in the commit, when all else has been written.
 COMMIT = "commit"
 
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted"
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -60,11 +61,6 @@ class Hold:
         """Until the process stands at the write."""
 
         async def waits() -> bool:
-            return bool(
-                await self._connection.fetchval(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted",
-                    KEY,
-                )
-            )
+            return bool(await self._connection.fetchval(WAITING, KEY))
 
         await wait_until(waits, REACHED_LIMIT_S)
