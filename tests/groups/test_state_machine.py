@@ -50,7 +50,7 @@ PRICE_MINOR = 8_000
 OPEN_S, LASTS_S = 1_200, 2_400
 OP = Caller("ann", "op")
 BUYERS = ("ann", "bo", "cy", "dee", "eve")
-COMPARED = ("status", "group_id", "slot", "stray", "captures", "refunds")
+COMPARED = ("status", "group_id", "slot", "stray", "held", "captures", "refunds")
 # Deadlines (15 minutes, 20, 40), each with and without the grace, and a second to either side.
 TIMES_S = (1, 14, 15, 16, 300, 899, 900, 915, 1_199, 1_215)
 # Every third one is a buyer who joins.
@@ -311,8 +311,9 @@ async def read_ledger(services: Services, campaign_id: int) -> dict[str, Any]:
     orders = await services.pool.fetch(
         "SELECT g.*, (SELECT count(*) FROM payment_order AS p WHERE p.order_id = g.order_id"
         " AND p.status = 'CAPTURED') AS captures,"
-        " (SELECT count(*) FROM refund AS r WHERE r.order_id = g.order_id) AS refunds"
-        " FROM group_order AS g WHERE campaign_id = $1",
+        " (SELECT count(*) FROM refund AS r WHERE r.order_id = g.order_id) AS refunds,"
+        " l.reserve_on = 'place' AND g.status IN ('UNPAID', 'PAID', 'REFUNDING') AS held"
+        " FROM group_order AS g JOIN order_line AS l USING (order_id) WHERE campaign_id = $1",
         campaign_id,
     )
     groups = await services.pool.fetch("SELECT * FROM buy_group WHERE campaign_id = $1", campaign_id)
