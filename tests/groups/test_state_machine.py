@@ -183,14 +183,7 @@ class Groups(RuleBasedStateMachine):
         found = self.table.run(read_ledger(self.services, self.campaign_id))
         assert found == {
             "orders": {
-                each.order_id: (
-                    each.status,
-                    each.group_id,
-                    each.slot,
-                    each.stray,
-                    each.captures,
-                    each.refunds,
-                )
+                each.order_id: tuple(getattr(each, name) for name in COMPARED)
                 for each in self.model.orders.values()
             },
             "groups": {each.group_id: each.status for each in self.model.groups.values()},
