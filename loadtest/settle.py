@@ -25,6 +25,7 @@ from app.runtime import children
 from app.runtime.children import Child
 from app.settings import Settings
 from loadtest.installation import Installation, own_installation
+from loadtest.processes import cpu_s
 from loadtest.prove import audit_problems
 
 SCRIPT = Path(__file__).with_name("groups.sql")
@@ -74,13 +75,14 @@ async def _measure(shop: Installation, groups: int, console: Console) -> float:
             await connection.execute(SCRIPT.read_text())
             paid = await connection.fetch("SELECT order_id FROM made_order WHERE is_paid")
             _tell_provider(shop, [row["order_id"] for row in paid])
-        ended = time.monotonic()
+        ended, used_s = time.monotonic(), cpu_s(shop.run.pid)
         while await connection.fetchval("SELECT count(*) FROM buy_group WHERE status = 'OPEN'"):
             if time.monotonic() - ended > WAIT_LIMIT_S:
                 raise SystemExit("Some groups are open still.")
             await asyncio.sleep(POLL_S)
         took_s = time.monotonic() - ended
         await _show(connection, groups, took_s, console)
+        console.print(f"Meanwhile all processes used {cpu_s(shop.run.pid) - used_s:.1f} s of a core.")
         while await connection.fetchval("SELECT count(*) FROM refund WHERE status <> 'SUCCEEDED'"):
             if time.monotonic() - ended > WAIT_LIMIT_S:
                 raise SystemExit("Some refunds have not gone back.")
