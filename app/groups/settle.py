@@ -59,7 +59,7 @@ async def settle_due(services: Services, now: datetime, limit: int) -> int:
     due = await services.pool.fetch(sql.due_groups, now - GRACE, now, limit)
 
     async def together(group_ids: Sequence[int]) -> int:
-        return await _settle(services, group_ids, now)
+        return await settle(services, group_ids, now)
 
     async def put_off(group_id: int) -> None:
         await services.pool.execute(sql.retry_group, group_id, now + RETRY_AFTER)
@@ -104,7 +104,7 @@ async def _each_settled(
     return sum([await _each_settled(sweep, part, together, put_off) for part in (ids[:half], ids[half:])])
 
 
-async def _settle(services: Services, group_ids: Sequence[int], now: datetime) -> int:
+async def settle(services: Services, group_ids: Sequence[int], now: datetime) -> int:
     """How many of these groups have ended here and now."""
     aftermath = Aftermath()
     async with transaction(services.pool) as connection:
@@ -192,8 +192,7 @@ async def _close_groups(work: Work) -> dict[int, int]:
 
 
 async def _succeed(work: Work, winners: Sequence[int]) -> Mapping[int, list[Seat]]:
-    """These members' orders are trade orders from here on, and have their goods. Leaves the seats of those that
-    are for a show."""
+    """These members' orders are trade orders from here on, with their goods; of a show with their seats."""
     if not winners:
         return {}
     await move_orders(work.connection, winners, OrderStatus.PENDING_SHIPMENT, now=work.now)
