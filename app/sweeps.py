@@ -43,6 +43,8 @@ PERIOD_S = 1.0
 BATCH_MAX = 200
 # One column of narrow rows, and a whole template's coupons end at one moment: about 20 ms, too.
 COUPONS_BATCH_MAX = 1_000
+# Groups with their members (docs/performance.md): beyond that a batch only holds its locks longer.
+GROUPS_BATCH_MAX = 100
 # Verbs that ask a provider over HTTP for each row: so many at once.
 ASKING_BATCH_MAX = 50
 # A reservation without a process is overdue after 15 s, and back on sale at most this much later.
@@ -90,7 +92,7 @@ SWEEPS = [
     Sweep("publish_campaigns", publish_due),
     Sweep("end_campaigns", end_due),
     Sweep("expire_coupons", expire_coupons, COUPONS_BATCH_MAX),
-    Sweep("settle_groups", settle_due),
+    Sweep("settle_groups", settle_due, GROUPS_BATCH_MAX),
     Sweep("settle_strays", settle_strays),
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),

@@ -10,6 +10,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import asyncpg
 
@@ -35,7 +36,7 @@ def ledger_problems(processes: Processes, apis: Sequence[Server], orders_before:
     if ordered != answered:
         problems.append(f"{answered} orders were answered with 201, but {ordered} are in the ledger")
     processes.start_worker()
-    return problems + _audit(processes)
+    return problems + audit_problems(processes.folder)
 
 
 async def count_orders(database_url: str) -> int:
@@ -47,9 +48,9 @@ async def count_orders(database_url: str) -> int:
         await connection.close()
 
 
-def _audit(processes: Processes) -> list[str]:
+def audit_problems(data_dir: Path) -> list[str]:
     """Again until it is clean: events are still on their way out."""
-    command = [*PROGRAM, "audit", "--data-dir", str(processes.folder)]
+    command = [*PROGRAM, "audit", "--data-dir", str(data_dir)]
     deadline = time.monotonic() + AUDIT_LIMIT_S
     while True:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

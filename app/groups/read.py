@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.groups.errors import GroupNotFound, GroupOrderNotFound
-from app.groups.ledger import GRACE, sql
+from app.groups.ledger import GRACE
 from app.groups.schemas import Group, GroupOrder
 from app.groups.state import GroupOrderStatus
 from app.lib.page import Page
 from app.lib.parameters import before
 from app.lib.postgres import Pool
+from app.lib.sql import load
 from app.seats.schemas import read_seats
 
+sql = load("groups_seen")
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 # More faces than a phone shows; a group can have a thousand, and each change is sent to all who watch.

@@ -1,15 +1,17 @@
-"""How a group ends: it succeeds when all its slots are paid, and fails when its time is over.
+"""How groups end: they succeed when all their slots are paid, and fail when their time is over.
 
-Each group is settled in one transaction of its own, once, however many try: members' orders are locked first,
-then the group. Success makes the orders trade orders and takes their goods; failure asks every paid member's
-money back. A worker that dies has done all of it or nothing, and the sweep comes again within a second.
+Groups that are due are settled together, a batch in one transaction, once, however many workers try: members'
+orders are locked first, then the groups, then the stock. Success makes the orders trade orders and takes
+their goods; failure asks every paid member's money back. A worker that dies has done all of a batch or
+nothing of it, and the sweep comes again within a second. A group that cannot be settled is found by halving
+its batch, and waits; the others go on.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -17,12 +19,15 @@ import structlog
 from msgspec import Struct
 
 from app.bootstrap import Services
+from app.groups.decide import Case, decide, without_goods
+from app.groups.give_back import give_back
 from app.groups.join_other import join_others
 from app.groups.ledger import GRACE, checkout_sql, sql
 from app.groups.members import let_go
 from app.groups.state import GroupStatus
-from app.lib import outbox
-from app.lib.postgres import Connection, transaction
+from app.lib import metrics, outbox
+from app.lib.postgres import TRANSIENT_ERRORS, Connection, transaction
+from app.lib.sql import load
 from app.orders.move import move_orders
 from app.orders.release import release_orders
 from app.orders.return_stock import return_stock
@@ -33,117 +38,188 @@ from app.seats.give import assign_seats
 from app.seats.schemas import Seat
 
 log = structlog.get_logger()
+orders_sql = load("orders")
 
-NOT_FULL_IN_TIME = "not_full_in_time"
-WITHDRAWN = "campaign_withdrawn"
-ENDED_EARLY = "ended_early"
 OUT_OF_STOCK = "out_of_stock"
+PAID_TOO_LATE = "paid_too_late"
+# What stood in a group's way is seldom gone in a second, and a person needs longer to look.
+RETRY_AFTER = timedelta(minutes=1)
 
 
-class MembersMoved(Exception):
-    """Somebody joined between reading and locking: try again."""
-
-
-class Case(Struct):
-    """A group that is being settled, with its members, all locked."""
+class Work(Struct):
+    """A batch of groups that end now, all their rows locked."""
 
     services: Services
     connection: Connection
-    group: Any
-    paid: Sequence[asyncpg.Record]
-    unpaid_ids: list[int]
     now: datetime
+    cases: list[Case]
     aftermath: Aftermath
-
-    @property
-    def group_id(self) -> int:
-        group_id: int = self.group["group_id"]
-        return group_id
 
 
 async def settle_due(services: Services, now: datetime, limit: int) -> int:
-    """Groups that are full, over, or of a withdrawn campaign; returns how many were settled."""
-    due = await services.pool.fetch(sql.due_groups, now - GRACE, limit)
-    settled = 0
-    failed: list[Exception] = []
-    for row in due:
-        try:
-            settled += await settle(services, row["group_id"], now)
-        except Exception as error:  # one group's trouble holds no other up; the sweep counts and tells it
-            failed.append(error)
-    if failed:
-        raise failed[0]
-    return settled
+    """Groups that are full, over, or of a withdrawn campaign. Returns how many were taken up, so that a full
+    batch is followed by the next one; 0 where none of them could be settled now."""
+    due = await services.pool.fetch(sql.due_groups, now - GRACE, now, limit)
+
+    async def together(group_ids: Sequence[int]) -> int:
+        return await settle(services, group_ids, now)
+
+    async def put_off(group_id: int) -> None:
+        await services.pool.execute(sql.retry_group, group_id, now + RETRY_AFTER)
+
+    settled = await _each_settled("settle_groups", [row["group_id"] for row in due], together, put_off)
+    return len(due) if settled else 0
 
 
-async def settle(services: Services, group_id: int, now: datetime) -> bool:
-    """Whether the group has ended here and now."""
-    aftermath = Aftermath()
+async def settle_strays(services: Services, now: datetime, limit: int) -> int:
+    """Members who paid for a group that was over: another group, or the money back. Returns how many."""
+    strays = await services.pool.fetch(sql.read_strays, limit)
+
+    async def together(order_ids: Sequence[int]) -> int:
+        return await _settle_strays(services, order_ids, now)
+
+    async def leave(order_id: int) -> None:
+        """The next sweep comes by again."""
+
+    return await _each_settled("settle_strays", [row["order_id"] for row in strays], together, leave)
+
+
+async def _each_settled(
+    sweep: str,
+    ids: Sequence[int],
+    together: Callable[[Sequence[int]], Awaitable[int]],
+    put_off: Callable[[int], Awaitable[None]],
+) -> int:
+    """All of them together; where that fails, in halves, down to the one that is in trouble."""
+    if not ids:
+        return 0
     try:
-        async with transaction(services.pool) as connection:
-            case = await _lock(services, connection, group_id, now, aftermath)
-            ended = case is not None and await _decide(case)
-    except MembersMoved:
-        return False  # the next sweep
+        return await together(ids)
+    except TRANSIENT_ERRORS:  # says nothing of these rows: the sweep comes again
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            metrics.SWEEP_FAILURES.labels(sweep).inc()
+            log.error("not_settled", sweep=sweep, id=ids[0], error=repr(error))
+            await put_off(ids[0])
+            return 0
+    half = len(ids) // 2
+    return sum([await _each_settled(sweep, part, together, put_off) for part in (ids[:half], ids[half:])])
+
+
+async def settle(services: Services, group_ids: Sequence[int], now: datetime) -> int:
+    """How many of these groups have ended here and now."""
+    aftermath = Aftermath()
+    async with transaction(services.pool) as connection:
+        cases = await _claim(connection, group_ids, now)
+        if cases:
+            await _end(Work(services, connection, now, cases, aftermath))
     await follow_up(services, aftermath)
-    return ended
+    return len(cases)
 
 
-async def _lock(
-    services: Services, connection: Connection, group_id: int, now: datetime, aftermath: Aftermath
-) -> Case | None:
-    """Orders first, then the group, as everywhere. None when it has ended already."""
-    known = [row["order_id"] for row in await connection.fetch(sql.read_members, [group_id])]
-    await connection.execute(sql.lock_orders, known)
-    await connection.fetch(sql.lock_groups, [group_id])
-    members = await connection.fetch(sql.read_members, [group_id])
-    if not {row["order_id"] for row in members} <= set(known):
-        raise MembersMoved
-    group = await connection.fetchrow(sql.read_group, group_id)
-    if group is None or group["status"] != GroupStatus.OPEN:
-        return None
-    paid = [row for row in members if row["status"] == "PAID"]
-    unpaid_ids = [row["order_id"] for row in members if row["status"] == "UNPAID"]
-    return Case(services, connection, group, paid, unpaid_ids, now, aftermath)
+async def _claim(connection: Connection, group_ids: Sequence[int], now: datetime) -> list[Case]:
+    """Orders first, then the groups, as everywhere. Left out: a group that somebody else settles, one of
+    whose members is paying or leaving just now, and one that somebody joined before it was locked."""
+    claimed: dict[int, set[int]] = defaultdict(set)
+    for row in await connection.fetch(sql.claim_members, group_ids):
+        claimed[row["group_id"]].add(row["order_id"])
+    groups = await connection.fetch(sql.lock_open_groups, list(claimed))
+    endings = {row["group_id"]: ending for row in groups if (ending := decide(row, now))}
+    members = defaultdict(list)
+    for row in await connection.fetch(sql.read_members, list(endings)):
+        members[row["group_id"]].append(row)
+    return [
+        Case(group_id, ending, members[group_id])
+        for group_id, ending in endings.items()
+        if {row["order_id"] for row in members[group_id]} <= claimed[group_id]
+    ]
 
 
-async def _decide(case: Case) -> bool:
-    group, now = case.group, case.now
-    if group["members_paid"] == group["slots"]:
-        await _succeed(case, short=False)
-        return True
-    withdrawn = group["campaign_status"] == "ENDED" and group["ended_at"] < group["campaign_ends_at"]
-    if not withdrawn and now < group["ends_at"] + GRACE:
-        return False
-    enough = group["complete_from_bp"] is not None and (
-        group["members_paid"] * 10_000 >= group["slots"] * group["complete_from_bp"]
+async def _end(work: Work) -> None:
+    await _free_slots(work)
+    succeeding = [case for case in work.cases if case.ending.status == GroupStatus.SUCCEEDED]
+    failing = [case for case in work.cases if case.ending.status == GroupStatus.FAILED]
+    losers = without_goods(succeeding, await _read_free(work, succeeding))
+    versions = await _close_groups(work)
+    winners = [row["order_id"] for case in succeeding for row in case.paid if row["order_id"] not in losers]
+    seats = await _succeed(work, winners)
+    await _fail(work, failing)
+    reasons = {row["order_id"]: str(case.ending.fail_reason) for case in failing for row in case.paid}
+    reasons |= dict.fromkeys(sorted(losers), OUT_OF_STOCK)
+    await give_back(work.services, work.connection, reasons, work.now, work.aftermath)
+    events = [_event(case, versions[case.group_id], losers, seats) for case in work.cases]
+    await outbox.append(work.connection, events)
+    log.info("groups_settled", succeeded=len(succeeding), failed=len(failing), without_goods=len(losers))
+
+
+async def _free_slots(work: Work) -> None:
+    """Members who have not paid are out: what is paid for them from here on comes too late and goes back.
+
+    Their stock returns, and where they had kept a full group's stock locked, all of it. Every pool that the
+    batch touches is locked before, at once, so that it waits for others in one direction only.
+    """
+    pool_ids = {row["pool_id"] for case in work.cases for row in case.members}
+    await work.connection.fetch(orders_sql.lock_pools, sorted(pool_ids))
+    unpaid_ids = [order_id for case in work.cases for order_id in case.unpaid_ids]
+    if not unpaid_ids:
+        return
+    released = await release_orders(work.connection, unpaid_ids, now=work.now, reason="group_over")
+    work.aftermath.pools += released.pools
+    members = defaultdict(list)
+    for row in await work.connection.fetch(sql.read_members, [case.group_id for case in work.cases]):
+        members[row["group_id"]].append(row)
+    for case in work.cases:
+        case.members = members[case.group_id]
+
+
+async def _read_free(work: Work, succeeding: Sequence[Case]) -> dict[int, int]:
+    """Units free in the pools that members take from; they are locked already."""
+    pool_ids = sorted({row["pool_id"] for case in succeeding for row in case.paid})
+    pools = await work.connection.fetch(checkout_sql.lock_pools, pool_ids) if pool_ids else ()
+    return {pool_id: on_hand - reserved for pool_id, on_hand, reserved, _, _ in pools}
+
+
+async def _close_groups(work: Work) -> dict[int, int]:
+    """The groups' versions now."""
+    rows = await work.connection.fetch(
+        sql.settle_groups,
+        [case.group_id for case in work.cases],
+        [case.ending.status for case in work.cases],
+        [case.ending.fail_reason for case in work.cases],
+        [case.ending.short for case in work.cases],
+        work.now,
     )
-    if withdrawn:
-        await _fail(case, WITHDRAWN)
-    elif group["ended_early"]:
-        await _fail(case, ENDED_EARLY)
-    elif enough:
-        await _succeed(case, short=True)
-    else:
-        await _fail(case, NOT_FULL_IN_TIME)
-    return True
+    assert len(rows) == len(work.cases), "the groups are locked and were open"
+    work.aftermath.group_ids += [row["group_id"] for row in rows]
+    return {row["group_id"]: row["version"] for row in rows}
 
 
-async def _succeed(case: Case, *, short: bool) -> None:
-    connection, now = case.connection, case.now
-    await _cancel_unpaid(case)
-    losers = await _without_stock(case)
-    winners = [row["order_id"] for row in case.paid if row["order_id"] not in losers]
-    version = await _end(case, GroupStatus.SUCCEEDED, None, short=short)
-    await move_orders(connection, winners, OrderStatus.PENDING_SHIPMENT, now=now)
-    await connection.execute(sql.succeed_members, winners)
-    case.aftermath.pools += await confirm_stock(connection, winners)
-    seats = await assign_seats(connection, winners)
-    if losers:
-        await _refund(case, losers, OUT_OF_STOCK)
+async def _succeed(work: Work, winners: Sequence[int]) -> Mapping[int, list[Seat]]:
+    """These members' orders are trade orders from here on, with their goods; of a show with their seats."""
+    if not winners:
+        return {}
+    await move_orders(work.connection, winners, OrderStatus.PENDING_SHIPMENT, now=work.now)
+    await work.connection.execute(sql.succeed_members, winners)
+    work.aftermath.pools += await confirm_stock(work.connection, winners)
+    return await assign_seats(work.connection, winners)
+
+
+async def _fail(work: Work, failing: Sequence[Case]) -> None:
+    """What was reserved for the members of these groups is free again."""
+    order_ids = [row["order_id"] for case in failing for row in case.paid]
+    work.aftermath.pools += await return_stock(work.connection, order_ids)
+    await let_go(work.connection, order_ids)
+
+
+def _event(case: Case, version: int, losers: set[int], seats: Mapping[int, list[Seat]]) -> outbox.Event:
     members = [_told(row, seats.get(row["order_id"])) for row in case.paid if row["order_id"] not in losers]
-    payload = {"group_id": str(case.group_id), "completed_short": short, "members": members}
-    await outbox.append(connection, [outbox.Event("group.succeeded", case.group_id, version, payload)])
+    payload: dict[str, Any] = {"group_id": str(case.group_id), "members": members}
+    if case.ending.status == GroupStatus.SUCCEEDED:
+        payload["completed_short"] = case.ending.short
+        return outbox.Event("group.succeeded", case.group_id, version, payload)
+    payload["reason"] = case.ending.fail_reason
+    return outbox.Event("group.failed", case.group_id, version, payload)
 
 
 def _told(member: asyncpg.Record, seats: list[Seat] | None) -> dict[str, Any]:
@@ -152,85 +228,14 @@ def _told(member: asyncpg.Record, seats: list[Seat] | None) -> dict[str, Any]:
     return told if seats is None else {**told, "seats": seats}
 
 
-async def _without_stock(case: Case) -> list[int]:
-    """Whose goods are not there: who paid first has them, then by order id. None where they are reserved."""
-    wanting = [row for row in case.paid if row["reserve_on"] != "place"]
-    wanting.sort(key=lambda row: (row["paid_at"], row["order_id"]))
-    if not wanting:
-        return []
-    free: dict[int, int] = defaultdict(int)
-    pool_ids = sorted({row["pool_id"] for row in case.paid})
-    for pool_id, on_hand, reserved, _, _ in await case.connection.fetch(checkout_sql.lock_pools, pool_ids):
-        free[pool_id] = on_hand - reserved
-    losers = []
-    for row in wanting:
-        if free[row["pool_id"]] >= row["quantity"]:
-            free[row["pool_id"]] -= row["quantity"]
-        else:
-            losers.append(row["order_id"])
-    return losers
-
-
-async def _fail(case: Case, reason: str) -> None:
-    await _cancel_unpaid(case)
-    paid_ids = [row["order_id"] for row in case.paid]
-    version = await _end(case, GroupStatus.FAILED, reason, short=False)
-    case.aftermath.pools += await return_stock(case.connection, paid_ids)
-    await let_go(case.connection, paid_ids)
-    await _refund(case, paid_ids, reason)
-    payload = {
-        "group_id": str(case.group_id),
-        "reason": reason,
-        "members": [{"order_id": str(row["order_id"]), "buyer_id": row["buyer_id"]} for row in case.paid],
-    }
-    await outbox.append(case.connection, [outbox.Event("group.failed", case.group_id, version, payload)])
-
-
-async def _cancel_unpaid(case: Case) -> None:
-    """What is paid for them from here on comes too late and goes back."""
-    if case.unpaid_ids:
-        released = await release_orders(case.connection, case.unpaid_ids, now=case.now, reason="group_over")
-        case.aftermath.pools += released.pools
-        case.paid = [row for row in await case.connection.fetch(sql.read_members, [case.group_id])]
-
-
-async def _end(case: Case, status: GroupStatus, reason: str | None, *, short: bool) -> int:
-    version: int | None = await case.connection.fetchval(
-        sql.settle_group, case.group_id, status, case.now, reason, short
-    )
-    assert version is not None, "the group is locked and was open"
-    case.aftermath.group_ids.append(case.group_id)
-    log.info("group_settled", group_id=case.group_id, status=status, reason=reason)
-    return version
-
-
-async def _refund(case: Case, order_ids: Sequence[int], reason: str) -> None:
-    case.aftermath.refund_ids += await refund_members(
-        case.services, case.connection, order_ids, case.now, reason
-    )
-    await case.connection.execute(sql.leave_strays, list(order_ids))
-
-
-async def refund_members(
-    services: Services, connection: Connection, order_ids: Sequence[int], now: datetime, reason: str
-) -> list[int]:
-    """All that these paid members have paid goes back. Leaves the refunds' ids."""
-    refund_ids = [services.ids.next() for _ in order_ids]
-    rows = await connection.fetch(sql.refund_members, list(order_ids), refund_ids, now, reason)
-    return [row["refund_id"] for row in rows]
-
-
-async def settle_strays(services: Services, now: datetime, limit: int) -> int:
-    """Members who paid for a group that was over: another group, or the money back. Returns how many."""
-    strays = [row["order_id"] for row in await services.pool.fetch(sql.read_strays, limit)]
-    if not strays:
-        return 0
+async def _settle_strays(services: Services, order_ids: Sequence[int], now: datetime) -> int:
     aftermath = Aftermath()
     async with transaction(services.pool) as connection:
-        await connection.execute(sql.lock_orders, strays)
-        rest = await join_others(connection, strays, now, aftermath)
+        await connection.execute(sql.lock_orders, order_ids)
+        rest = await join_others(connection, order_ids, now, aftermath)
         aftermath.pools += await return_stock(connection, rest)
         await let_go(connection, rest)
-        aftermath.refund_ids += await refund_members(services, connection, rest, now, "paid_too_late")
+        reasons = dict.fromkeys(rest, PAID_TOO_LATE)
+        await give_back(services, connection, reasons, now, aftermath)
     await follow_up(services, aftermath)
-    return len(strays)
+    return len(order_ids)

@@ -19,7 +19,6 @@ import structlog
 
 from app.events_out.keys import stream_key
 from app.groups.errors import GroupNotFound
-from app.groups.ledger import sql
 from app.groups.read import READ_MAX, read_groups
 from app.groups.schemas import Group
 from app.lib import metrics
@@ -28,8 +27,10 @@ from app.lib.clock import Clock
 from app.lib.errors import Unavailable
 from app.lib.event_stream import HEARTBEAT, frame
 from app.lib.postgres import Pool
+from app.lib.sql import load
 
 log = structlog.get_logger()
+sql = load("groups_seen")
 
 # All events whose aggregate is a group that may be watched.
 TOPICS = ("group.joined", "group.almost_full", "group.succeeded", "group.failed", "group.refunded")

@@ -52,7 +52,9 @@ LIMIT 1000;
 -- name: waiting_groups
 -- A group is settled soon after it is full or over; so is who paid for none.
 SELECT group_id::text AS id, format('open: %s of %s paid, ends at %s', members_paid, slots, ends_at) AS why
-FROM buy_group WHERE status = 'OPEN' AND ends_at + interval '15 seconds' < $1
+FROM buy_group AS b
+WHERE status = 'OPEN' AND (ends_at + interval '15 seconds' < $1
+    OR members_paid = slots AND $1 > (SELECT max(paid_at) FROM group_order AS g WHERE g.group_id = b.group_id))
 UNION ALL
 SELECT order_id::text, 'paid, and without a group' FROM group_order WHERE stray AND paid_at < $1
 LIMIT 1000;

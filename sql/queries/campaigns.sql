@@ -112,8 +112,12 @@ WHERE status = 'SUBMITTED' AND starts_at <= $1 AND ends_at > $1
 ORDER BY starts_at LIMIT $2;
 
 -- name: campaigns_to_end
--- Their time is over.
-SELECT campaign_id FROM campaign WHERE status <> 'ENDED' AND ends_at <= $1 ORDER BY ends_at LIMIT $2;
+-- Their time is over, and that of their groups, too: those that end with the campaign are settled 15 seconds later
+-- (GRACE), from its stock.
+SELECT campaign_id FROM campaign AS c
+WHERE status <> 'ENDED' AND ends_at <= $1 AND (status <> 'PUBLISHED' OR ends_at + interval '15 seconds' <= $1
+    AND NOT EXISTS (SELECT FROM buy_group AS b WHERE b.campaign_id = c.campaign_id AND b.status = 'OPEN'))
+ORDER BY ends_at LIMIT $2;
 
 -- name: skus_of_item
 -- Whose the item is, and those of the SKUs that it has.

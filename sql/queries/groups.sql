@@ -228,14 +228,42 @@ UPDATE group_order SET status = 'CANCELED' WHERE order_id = ANY($1::bigint[]) AN
 RETURNING order_id, group_id;
 
 -- name: due_groups
--- Groups to settle: full, over at $1, or of a campaign that was withdrawn.
-(SELECT group_id FROM buy_group WHERE status = 'OPEN' AND members_paid = slots LIMIT $2)
-UNION
-(SELECT group_id FROM buy_group WHERE status = 'OPEN' AND ends_at <= $1 ORDER BY ends_at LIMIT $2)
-UNION
-(SELECT group_id FROM buy_group AS b JOIN campaign AS c USING (campaign_id)
- WHERE b.status = 'OPEN' AND c.status = 'ENDED' AND c.ended_at < c.ends_at LIMIT $2)
-LIMIT $2;
+-- Groups to settle: full, over at $1, or of a campaign that was withdrawn; at most $3. Not those whose last try
+-- failed a moment before $2, and, by the order that started it, none that somebody settles just now.
+SELECT o.order_id AS group_id FROM (
+    SELECT group_id FROM buy_group
+    WHERE status = 'OPEN' AND members_paid = slots AND (retry_at IS NULL OR retry_at <= $2)
+    UNION ALL
+    SELECT group_id FROM buy_group
+    WHERE status = 'OPEN' AND members_paid < slots AND ends_at <= $1 AND (retry_at IS NULL OR retry_at <= $2)
+    UNION ALL
+    SELECT group_id FROM buy_group AS b JOIN campaign AS c USING (campaign_id)
+    WHERE b.status = 'OPEN' AND members_paid < slots AND b.ends_at > $1 AND c.status = 'ENDED' AND c.ended_at < c.ends_at
+        AND (retry_at IS NULL OR retry_at <= $2)
+) AS due JOIN orders AS o ON o.order_id = due.group_id
+LIMIT $3 FOR UPDATE OF o SKIP LOCKED;
+
+-- name: claim_members
+-- Lock the orders of these groups' living members, unless somebody else has them. A group belongs to whoever has
+-- the order that started it: so two workers share groups out, not their members.
+WITH claimed AS MATERIALIZED (
+    SELECT order_id FROM orders WHERE order_id = ANY($1::bigint[]) ORDER BY order_id FOR UPDATE SKIP LOCKED
+)
+SELECT g.group_id, g.order_id FROM claimed AS c JOIN group_order AS g ON g.group_id = c.order_id
+JOIN orders AS o ON o.order_id = g.order_id
+WHERE g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')
+ORDER BY o.order_id FOR UPDATE OF o SKIP LOCKED;
+
+-- name: lock_open_groups
+-- Of these groups the open ones, locked, with what their campaigns say of them; after their members' orders.
+SELECT b.group_id, b.slots, b.members_paid, b.ends_at, b.ended_early, c.complete_from_bp, c.status AS campaign_status, c.ended_at,
+    c.ends_at AS campaign_ends_at
+FROM buy_group AS b JOIN campaign AS c USING (campaign_id)
+WHERE b.group_id = ANY($1::bigint[]) AND b.status = 'OPEN' ORDER BY b.group_id FOR UPDATE OF b;
+
+-- name: retry_group!
+-- It could not be settled: it is tried again at $2.
+UPDATE buy_group SET retry_at = $2 WHERE group_id = $1 AND status = 'OPEN';
 
 -- name: end_early<!
 -- An open group takes nobody any more, and fails once its grace is over unless it is full by then. No row where it
@@ -252,18 +280,13 @@ SELECT status FROM buy_group WHERE group_id = $1;
 -- Lock these orders in the global order.
 SELECT order_id FROM orders WHERE order_id = ANY($1::bigint[]) ORDER BY order_id FOR UPDATE;
 
--- name: read_group
--- One group with what its campaign says of it.
-SELECT b.group_id, b.campaign_id, b.status, b.slots, b.members_paid, b.stock_locked, b.ends_at, b.version, b.ended_early,
-    c.stock_policy, c.complete_from_bp, c.status AS campaign_status, c.ended_at, c.ends_at AS campaign_ends_at
-FROM buy_group AS b JOIN campaign AS c USING (campaign_id) WHERE b.group_id = $1;
-
--- name: settle_group<!
--- The guarded end of a group.
-UPDATE buy_group SET status = $2, settled_at = $3, fail_reason = $4, completed_short = $5, stock_locked = false,
-    version = version + 1, slots_version = slots_version + 1
-WHERE group_id = $1 AND status = 'OPEN'
-RETURNING version;
+-- name: settle_groups<!
+-- The guarded end of groups: status, why it failed, whether it succeeded short.
+UPDATE buy_group AS b SET status = e.status, settled_at = $5, fail_reason = e.reason, completed_short = e.short,
+    stock_locked = false, version = b.version + 1, slots_version = b.slots_version + 1
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[]) AS e (group_id, status, reason, short)
+WHERE b.group_id = e.group_id AND b.status = 'OPEN'
+RETURNING b.group_id, b.version;
 
 -- name: succeed_members!
 -- Their orders are trade orders from here on.
@@ -274,13 +297,15 @@ WITH moved AS (
 UPDATE orders AS o SET out_type = 'group_order', out_id = o.order_id FROM moved WHERE o.order_id = moved.order_id;
 
 -- name: refund_members<!
--- All of what these group orders have paid goes back: refunds that wait to be sent, once an order.
+-- All of what these group orders have paid goes back, and why: refunds that wait to be sent, once an order; of
+-- nothing where nothing was to be paid.
 WITH member AS (
-    SELECT g.order_id, r.refund_id, o.buyer_id, o.currency, p.payment_id, p.captured_minor AS amount_minor, l.line_id,
+    SELECT g.order_id, r.refund_id, r.reason, o.buyer_id, o.currency, p.payment_id, p.captured_minor AS amount_minor, l.line_id,
         l.quantity
-    FROM unnest($1::bigint[], $2::bigint[]) AS r (order_id, refund_id)
+    FROM unnest($1::bigint[], $2::bigint[], $4::text[]) AS r (order_id, refund_id, reason)
     JOIN group_order AS g USING (order_id) JOIN orders AS o USING (order_id)
-    JOIN pay_order AS p ON p.order_id = g.order_id AND p.due_number = 1 AND p.captured_minor > 0
+    JOIN pay_order AS p ON p.order_id = g.order_id AND p.due_number = 1
+        AND (p.captured_minor > 0 OR p.amount_minor = 0)
     JOIN order_line AS l ON l.order_id = g.order_id
     WHERE g.status = 'PAID'
 ), moved AS (
@@ -295,11 +320,13 @@ WITH member AS (
 ), asked AS (
     INSERT INTO refund (refund_id, order_id, payment_id, buyer_id, cause, currency, amount_minor, reason, created_at,
         updated_at, send_at)
-    SELECT refund_id, order_id, payment_id, buyer_id, 'group_failed', currency, amount_minor, $4, $3, $3, $3 FROM member
+    SELECT refund_id, order_id, payment_id, buyer_id, 'group_failed', currency, amount_minor, reason, $3, $3, $3 FROM member
+    RETURNING refund_id, currency, amount_minor
+), lines_asked AS (
+    INSERT INTO refund_line (refund_id, order_id, line_id, quantity, amount_minor)
+    SELECT refund_id, order_id, line_id, quantity, amount_minor FROM member
 )
-INSERT INTO refund_line (refund_id, order_id, line_id, quantity, amount_minor)
-SELECT refund_id, order_id, line_id, quantity, amount_minor FROM member
-RETURNING refund_id;
+SELECT refund_id, currency, amount_minor FROM asked;
 
 -- name: leave_strays!
 -- Of members who are to be refunded those whose money is authorized only: it goes back once it has been taken.
@@ -324,51 +351,8 @@ SELECT m.order_id, m.buyer_id, m.group_id,
 FROM member AS m LEFT JOIN told AS t USING (group_id) ORDER BY m.order_id;
 
 -- name: read_strays
--- Members without a group, whose money has been captured.
+-- Members without a group, whose money has been captured (or who had nothing to pay); none that somebody has locked.
 SELECT g.order_id, g.campaign_id, g.buyer_id, g.join_other, g.quantity FROM group_order AS g
 JOIN pay_order AS p ON p.order_id = g.order_id AND p.due_number = 1
-WHERE g.stray AND p.captured_minor > 0 ORDER BY g.order_id LIMIT $1;
-
--- name: group_orders_of_buyer
--- A buyer's group orders before a cursor, the newest first; of one state, or one alone.
-SELECT g.order_id, g.status, g.campaign_id, g.campaign_item_id, g.group_id, g.slot, g.quantity, o.currency, o.payable_minor,
-    o.pay_deadline, o.created_at, o.out_id AS trade_order_id, b.status AS group_status, b.slots AS group_slots,
-    b.members_paid AS group_members_paid, b.ends_at AS group_ends_at, b.share_code, c.stock_policy, l.title, l.sku_id,
-    (SELECT coalesce(json_agg(json_build_object('row', s.row_name, 'number', s.number) ORDER BY s.rank, s.position), '[]')
-     FROM seat AS s WHERE (s.order_id, s.line_id) = (l.order_id, l.line_id)) AS seats
-FROM group_order AS g JOIN orders AS o USING (order_id) JOIN order_line AS l USING (order_id)
-JOIN campaign AS c USING (campaign_id) LEFT JOIN buy_group AS b USING (group_id)
-WHERE g.buyer_id = $1 AND g.order_id < $2 AND ($3::bigint IS NULL OR g.order_id = $3)
-    AND ($5::text IS NULL OR g.status = $5)
-ORDER BY g.order_id DESC LIMIT $4;
-
--- name: show_groups
--- Groups as everyone may see them, by id or by share code; of their members the first $3.
-SELECT b.group_id, b.campaign_id, b.status, b.slots, b.members_paid, b.completed_short, b.share_code, b.started_at,
-    b.ends_at, b.settled_at, b.fail_reason, b.version, c.item_id, c.shop_id, c.name, item.title, shop.name AS shop_name,
-    m.members, m.shown_members, i.items
-FROM buy_group AS b JOIN campaign AS c USING (campaign_id) JOIN item USING (item_id)
-JOIN shop ON shop.shop_id = c.shop_id
-CROSS JOIN LATERAL (
-    SELECT count(*) AS members,
-        coalesce(jsonb_agg(jsonb_build_object('slot', n.slot, 'name', n.buyer_id, 'paid', n.status <> 'UNPAID')
-            ORDER BY n.slot) FILTER (WHERE n.nth <= $3), '[]') AS shown_members
-    FROM (SELECT slot, buyer_id, status, row_number() OVER (ORDER BY slot) AS nth FROM group_order AS g
-          WHERE g.group_id = b.group_id AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS n
-) AS m
-CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(jsonb_build_object('campaign_item_id', o.campaign_item_id::text, 'sku_id', o.sku_id,
-        'attributes', s.attributes, 'session', o.session, 'ticket_category', o.ticket_category, 'currency', o.currency,
-        'sale_price_minor', o.sale_price_minor, 'sell_status', o.sell_status,
-        'single_price_minor', CASE WHEN NOT s.withdrawn THEN s.prices -> o.currency -> 'price_minor' END)
-        ORDER BY s.position, o.campaign_item_id), '[]') AS items
-    FROM campaign_item AS o JOIN sku AS s USING (sku_id)
-    WHERE o.campaign_id = b.campaign_id AND o.pool_id IS NOT NULL
-) AS i
-WHERE b.group_id = ANY($1::bigint[]) OR b.share_code = $2;
-
--- name: mark_groups
--- By what a change of these groups is seen.
-SELECT b.group_id, b.version, b.ends_at, (SELECT count(*) FROM group_order AS g WHERE g.group_id = b.group_id
-    AND g.status IN ('UNPAID', 'PAID', 'SUCCEEDED')) AS members
-FROM buy_group AS b WHERE b.group_id = ANY($1::bigint[]);
+WHERE g.stray AND (p.captured_minor > 0 OR p.amount_minor = 0)
+ORDER BY g.order_id LIMIT $1 FOR UPDATE OF g SKIP LOCKED;

@@ -7,22 +7,17 @@ import os
 import signal
 from uuid import uuid4
 
-import httpx
-
-from app.lib.auth import Caller
 from app.runtime.children import Child, stop
 from app.runtime.process import end
 from app.seats.replace import replace
 from app.seats.schemas import SeatMapDocument, SeatRow
+from tests.faults.groups import OP, SLOTS, Crowd, publish_campaign
 from tests.faults.judge import judge_at_rest
 from tests.faults.stack import Stack
-from tests.faults.test_group_rush import Crowd, publish_campaign
 from tests.rows import put_sku
 from tests.waiting import wait_until
 
-OP = Caller("ann", "op")
 GROUPS = 20
-SLOTS = 3
 SEATS_IN_ROW = 10
 SETTLED_LIMIT_S = 30.0
 
@@ -59,15 +54,11 @@ async def test_groups_of_one_session_succeed_in_two_workers_of_which_one_is_kill
 
 async def fill_groups(stack: Stack, item_id: str, groups: int) -> None:
     crowd = Crowd(stack, item_id)
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        starts = await asyncio.gather(*[crowd.buy(http, f"{item_id}-{n}", None) for n in range(groups)])
-        joins = await asyncio.gather(
-            *[
-                crowd.buy(http, f"{group_id}-{n}", group_id)
-                for _, group_id in starts
-                for n in range(SLOTS - 1)
-            ]
-        )
+    starts = await asyncio.gather(*[crowd.buy(f"{n}") for n in range(groups)])
+    joins = await asyncio.gather(
+        *[crowd.buy(f"{group_id}-{n}", group_id) for _, group_id in starts for n in range(SLOTS - 1)]
+    )
+    await crowd.http.aclose()
     assert {word for word, _ in (*starts, *joins)} == {"paid"}
 
 

@@ -59,7 +59,14 @@ class Shop:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    async def open(self, *, stock: int = 100, skus: tuple[str, ...] = ("1001",), **fields: Any) -> None:
+    async def open(
+        self,
+        *,
+        stock: int = 100,
+        skus: tuple[str, ...] = ("1001",),
+        sale_price_minor: int = PRICE_MINOR,
+        **fields: Any,
+    ) -> None:
         """A published campaign of groups of three."""
         await self.call(self.op, "PUT", "/admin/shops/7", {"name": "Tea", "currency": "CNY"})
         item = {
@@ -83,7 +90,7 @@ class Shop:
                 {
                     "sku_id": sku_id,
                     "currency": "CNY",
-                    "sale_price_minor": PRICE_MINOR,
+                    "sale_price_minor": sale_price_minor,
                     "settlement_price_minor": 7000,
                     "total_stock": stock,
                 }

@@ -48,3 +48,17 @@ async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) ->
         if expected.format(**names) not in {violation.id for violation in found[rule]}:
             wrong[rule] = found[rule]
     assert wrong == {}
+
+
+async def test_a_full_group_that_nobody_settles_is_named(shop: Shop, services: Services) -> None:
+    await shop.open()
+    group_id = await shop.paid("ann")
+    for buyer in ("bo", "cy"):
+        await shop.paid(buyer, group_id)
+    async with services.pool.acquire() as connection:
+        for later, expected in ((timedelta(seconds=-30), []), (timedelta(seconds=1), [group_id])):
+            found = {
+                each.rule: each.violations
+                for each in await audit_ledger(connection, shop.clock.now() + later)
+            }
+            assert [violation.id for violation in found["waiting_groups"]] == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from app.campaigns.end import end_due
 from app.groups.settle import settle_due, settle_strays
 from app.orders.close import close_due, close_due_with_attempts
 from tests.groups.conftest import PRICE_MINOR, Shop
@@ -314,3 +315,73 @@ async def test_a_loser_whose_money_is_only_authorized_gets_it_back_once_it_is_ta
     await shop.services.pool.execute(due, int(loser), "PAID", PRICE_MINOR)
     assert await settle_strays(shop.services, shop.clock.now(), 10) == 1
     assert await shop.states(loser) == [("REFUNDING", "PENDING_GROUP")]
+
+
+async def test_a_group_that_ends_with_its_campaign_may_still_come_about_from_the_campaigns_stock(
+    shop: Shop,
+) -> None:
+    ends_at = shop.clock.now() + timedelta(seconds=600)
+    await shop.open(complete_from_bp=6_000, ends_at=ends_at.isoformat())
+    group_id = await shop.paid("ann")
+    bo = await shop.paid("bo", group_id)
+    shop.clock.advance(timedelta(seconds=616))
+    assert await end_due(shop.services, shop.clock.now(), 10) == 0  # its group is not settled
+    assert await settle(shop) == 1
+    assert await shop.states(group_id, bo) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 2
+    assert await end_due(shop.services, shop.clock.now(), 10) == 1
+    assert await shop.pool() == (0, 0)
+
+
+async def test_who_had_nothing_to_pay_has_nothing_to_get_back_and_does_not_wait(shop: Shop) -> None:
+    await shop.open(sale_price_minor=0)
+    group_id = (await shop.order("ann", payable_minor=0))["order_id"]
+    await shop.call(
+        shop.login("ann"), "POST", f"/shopping/orders/{group_id}/payments", {"channel": "sandbox"}, 201
+    )
+    late = (await shop.order("bo", payable_minor=0))["order_id"]
+    path = f"/op/campaigns/{shop.campaign['campaign_id']}/withdraw"
+    await shop.call(shop.op, "POST", path, {"reason": "fake"})
+    await shop.call(
+        shop.login("bo"), "POST", f"/shopping/orders/{late}/payments", {"channel": "sandbox"}, 201
+    )
+    assert await settle(shop) == 1
+    assert await settle_strays(shop.services, shop.clock.now(), 10) == 1
+    assert await shop.states(group_id, late) == [("REFUNDED", "CLOSED")] * 2
+    assert await shop.services.pool.fetchval("SELECT sum(amount_minor) FROM refund") == 0
+
+
+async def test_a_group_in_trouble_waits_a_minute_and_holds_no_other_up(shop: Shop) -> None:
+    await shop.open()
+    groups = []
+    for n in range(3):
+        group_id = await shop.paid(f"ann-{n}")
+        groups.append([group_id, await shop.paid("bo", group_id), await shop.paid("cy", group_id)])
+    other = int((await shop.order("dee"))["order_id"])
+    # Another order claims to be the trade order of one of the members.
+    claim = "UPDATE orders SET out_type = $2, out_id = $3 WHERE order_id = $1"
+    await shop.services.pool.execute(claim, other, "group_order", int(groups[1][2]))
+    assert await settle(shop) == 3
+    assert await shop.states(*groups[0], *groups[2]) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 6
+    assert await shop.states(*groups[1]) == [("PAID", "PENDING_GROUP")] * 3
+    await shop.services.pool.execute(claim, other, None, None)
+    assert await settle(shop) == 0
+    shop.clock.advance(timedelta(seconds=61))
+    assert await settle(shop) == 1
+    assert await shop.states(*groups[1]) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 3
+
+
+async def test_who_paid_first_has_the_goods_also_where_groups_end_in_one_batch(shop: Shop) -> None:
+    await shop.open(stock=4, stock_policy="on_success")
+    early, late = await shop.paid("ann"), await shop.paid("dee")
+    last = [await shop.paid("eve", late), await shop.paid("bo", early)]
+    shop.clock.advance(timedelta(seconds=1))
+    last += [await shop.paid("flo", late)]
+    shop.clock.advance(timedelta(seconds=1))
+    last += [await shop.paid("cy", early)]
+    assert await settle(shop) == 2
+    assert await shop.states(late, last[0], last[2]) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 3
+    assert await shop.states(early, last[1], last[3]) == [
+        ("SUCCEEDED", "PENDING_SHIPMENT"),
+        ("REFUNDING", "PENDING_GROUP"),
+        ("REFUNDING", "PENDING_GROUP"),
+    ]

@@ -52,7 +52,7 @@ async def full_group(shop: Shop, name: str, *quantities: int, **fields: Any) -> 
 
 
 async def settle_one(shop: Shop, group_id: str) -> None:
-    await settle(shop.services, int(group_id), shop.clock.now())
+    await settle(shop.services, [int(group_id)], shop.clock.now())
 
 
 async def taken(shop: Shop, sku_id: str = "1001") -> dict[str, str]:
