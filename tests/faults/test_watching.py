@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 import httpx
 import redis
 
+from tests.faults.groups import Crowd, open_campaign
 from tests.faults.stack import Stack
-from tests.faults.test_group_rush import Crowd, open_campaign
 from tests.waiting import wait_until
 
 # The chance that all of them are at one of two processes is 2 in 2^20.
@@ -25,8 +25,9 @@ STOP_LIMIT_S = 10.0
 async def test_each_change_reaches_every_watcher_and_a_stop_lets_go_of_them(stack: Stack) -> None:
     crowd = Crowd(stack, await open_campaign(stack.services, 10))
     async with AsyncExitStack() as closing:
+        await closing.enter_async_context(crowd.http)
         http = await closing.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
-        _, group_id = await crowd.buy(http, f"{crowd.item_id}-a", None)
+        _, group_id = await crowd.buy("a")
         streams = []
         for _ in range(WATCHERS):
             path = f"{stack.address}/groupbuy/groups/{group_id}/stream"
@@ -35,7 +36,7 @@ async def test_each_change_reaches_every_watcher_and_a_stop_lets_go_of_them(stac
         await asyncio.gather(*[until_said(each, '"members_paid":1') for each in streams])
         with redis.Redis.from_url(stack.servers.redis_url) as client:
             client.flushall()
-        assert (await crowd.buy(http, f"{crowd.item_id}-b", group_id))[0] == "paid"
+        assert (await crowd.buy("b", group_id))[0] == "paid"
         await asyncio.gather(*[until_said(each, '"members_paid":2') for each in streams])
         for api in stack.apis:
             assert api.pid is not None
