@@ -43,7 +43,8 @@ async def test_each_change_reaches_every_watcher_and_a_stop_lets_go_of_them(stac
             os.kill(api.pid, signal.SIGTERM)
         async with asyncio.timeout(STOP_LIMIT_S):
             for each in streams:
-                assert [line async for line in each if line.startswith("data")] == []
+                async for _ in each:  # what was on its way, and then the end
+                    pass
 
         async def stopped() -> bool:
             return all(api.pid is None for api in stack.apis)
