@@ -50,7 +50,7 @@ NAMES = ", ".join(case.name for case in CASES)
 def bench(
     seconds: Annotated[int, typer.Option(help="Of each case in each round", min=1)] = 6,
     rounds: Annotated[int, typer.Option(help="In which all cases take their turn", min=1)] = 5,
-    connections: Annotated[int, typer.Option(help="Callers who each wait for their answer", min=1)] = 128,
+    connections: Annotated[int, typer.Option(help="Callers who each wait for their answer", min=1)] = 256,
     orders: Annotated[int, typer.Option(help="Orders that are in the tables before", min=0)] = 0,
     only: Annotated[str, typer.Option(help=f"Some of: {NAMES}")] = "",
 ) -> None:

@@ -54,11 +54,11 @@ def split_pro_rata(total_minor: int, weights: Sequence[int]) -> list[int]:
     The parts sum exactly, and where the total is no more than the weights' sum no part is above its weight:
     so weights that are what is left of each line take no line below zero. All weights zero: all parts zero.
     """
+    if len(weights) == 1:
+        return [total_minor if weights[0] else 0]
     whole = sum(weights)
     if whole == 0:
         return [0] * len(weights)
-    if len(weights) == 1:
-        return [total_minor]
     if len(weights) == 2:  # the larger of two remainders is the half that rounds up: most carts are here
         first = (2 * total_minor * weights[0] + whole) // (2 * whole)
         return [first, total_minor - first]

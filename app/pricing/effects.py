@@ -24,18 +24,28 @@ class InScope(Struct, gc=False, eq=False):
     lines: Sequence[Line]
     indexes: Sequence[int]
     left: list[int]
+    # what its condition and percentage look at: list prices, or what earlier rules have left
+    base: list[int]
     # the lines that fulfil its condition, where it lowers others
     bought: Sequence[int] | None = None
 
     def quantities(self) -> list[int]:
         return [self.lines[index].quantity for index in self.indexes]
 
-    def base_amounts(self, rule: Rule) -> list[int]:
-        """What its condition and percentage look at: list prices, or what earlier rules have left."""
-        if not rule.on_list_price:
-            return self.left
-        chosen = [self.lines[index] for index in self.indexes]
-        return [line.list_price_minor * line.quantity for line in chosen]
+
+def in_scope(
+    rule: Rule,
+    lines: Sequence[Line],
+    indexes: Sequence[int],
+    left: Sequence[int],
+    bought: Sequence[int] | None = None,
+) -> InScope:
+    """`left` is what remains of each line of the cart."""
+    left_in_scope = [left[index] for index in indexes]
+    if not rule.on_list_price:
+        return InScope(lines, indexes, left_in_scope, left_in_scope, bought)
+    base = [lines[index].list_price_minor * lines[index].quantity for index in indexes]
+    return InScope(lines, indexes, left_in_scope, base, bought)
 
 
 def percent_off(rule: Rule, effect: PercentOff, scope: InScope) -> list[int]:
@@ -53,7 +63,7 @@ def amount_off(rule: Rule, effect: AmountOff, scope: InScope) -> list[int]:
 
 def tiers(rule: Rule, effect: Tiers, scope: InScope) -> list[int]:
     by_amount = effect.tiers[0].min_amount_minor is not None
-    reached = sum(scope.base_amounts(rule) if by_amount else scope.quantities())
+    reached = sum(scope.base if by_amount else scope.quantities())
     amount_minor = 0
     for tier in effect.tiers:  # the highest first: rules.py has sorted them
         if reached < tier.threshold:
@@ -97,7 +107,7 @@ def buy_x_get_y(rule: Rule, effect: BuyXGetY, scope: InScope) -> list[int]:
     # Units that could be either are bought where there are too few that can only be bought.
     both_free = both_units - max(0, sets * buy - (buy_units - both_units))
     most = _units(rule, scope) or quantities
-    base = scope.base_amounts(rule)
+    base = scope.base
     scale = lcm(*quantities)
     costs = [amount * (scale // quantity) for amount, quantity in zip(base, quantities, strict=True)]
     wanted = sets * get
@@ -119,7 +129,7 @@ def take_points(_: Rule, effect: TakePoints, scope: InScope) -> list[int]:
 
 
 def _percentage(rule: Rule, percent_bp: int, scope: InScope, units: Sequence[int] | None) -> list[int]:
-    parts, scale = _portion(scope.base_amounts(rule), units, scope)
+    parts, scale = (scope.base, 1) if units is None else _portion(scope.base, units, scope)
     amounts = split_pro_rata(percent_half_up(sum(parts), percent_bp, scale), parts)
     if rule.on_list_price:  # of the list price it can come to more than what is left
         return [min(amount, left) for amount, left in zip(amounts, scope.left, strict=True)]

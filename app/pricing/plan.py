@@ -37,9 +37,14 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
                 not rule.currencies or currency in rule.currencies
             ):
                 indexes_by_rule[rule] = [index]
-    rules = sorted(indexes_by_rule, key=_by_order)
-    entries = [_entry(rule, rule.rule_id, indexes_by_rule[rule], basket) for rule in rules]
-    return [entry for entry in entries if entry is not None]
+    entries = []
+    for rule in sorted(indexes_by_rule, key=_by_order):
+        indexes = indexes_by_rule[rule]
+        if rule.aim is None and not basket.foreign_shops:  # as nearly all are
+            entries.append(Entry(rule, rule.rule_id, indexes))
+        elif (entry := _entry(rule, rule.rule_id, indexes, basket)) is not None:
+            entries.append(entry)
+    return entries
 
 
 def with_allowances(entries: list[Entry], book: PriceBook, buyer: Buyer, currency: str) -> list[Entry]:

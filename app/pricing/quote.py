@@ -73,18 +73,19 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     @classmethod
     def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
         summary = priced.summary
-        places: dict[tuple[str, str], int] = {}
+        places: dict[str, dict[str, int]] = {}
         rules: list[tuple[str, str, str]] = []
         for rule in summary.applied:
-            places[rule.kind, rule.rule_id] = len(rules)
+            places.setdefault(rule.kind, {})[rule.rule_id] = len(rules)
             rules.append((rule.kind, rule.rule_id, rule.name))
         lines = []
         for shop in summary.shops:
             for line in shop.lines:
                 given: list[int] = []
                 for discount in line.discounts:
-                    place = places[discount.kind, discount.rule_id]
-                    given += place, discount.amount_minor, discount.freight_minor
+                    given.append(places[discount.kind][discount.rule_id])
+                    given.append(discount.amount_minor)
+                    given.append(discount.freight_minor)
                 lines.append(
                     QuotedLine(
                         line.sku_id,

@@ -53,21 +53,23 @@ def summarize(
     coupons: dict[str, int] = {}
     uses: list[RuleUse] = []
     for step in walk.steps:
-        rule = step.entry.rule
+        rule, rule_id, total_minor = step.entry.rule, step.entry.rule_id, step.total_minor
+        kind, indexes = rule.kind, step.indexes
         if rule.use_limits is not None:
-            uses = with_use(uses, rule.kind, rule.rule_id, rule.use_limits, step.total_minor)
-        whole = Discount(rule.kind, step.entry.rule_id, rule.name, step.total_minor)
+            uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
+        whole = Discount(kind, rule_id, rule.name, total_minor)
         applied.append(whole)
-        for index, amount in zip(step.indexes, step.amounts, strict=True):
-            if amount == step.total_minor:
-                discounts[index].append(whole)
-            elif amount:
-                discounts[index].append(Discount(rule.kind, step.entry.rule_id, rule.name, amount))
-        if rule.kind != "promotion":
-            if rule.kind == "coupon":
-                coupons[step.entry.rule_id] = step.total_minor
-            amounts = by_kind.setdefault(rule.kind, [0] * len(lines))
-            for index, amount in zip(step.indexes, step.amounts, strict=True):
+        if len(indexes) == 1:
+            discounts[indexes[0]].append(whole)
+        else:
+            for index, amount in zip(indexes, step.amounts, strict=True):
+                if amount:
+                    discounts[index].append(Discount(kind, rule_id, rule.name, amount))
+        if kind != "promotion":
+            if kind == "coupon":
+                coupons[rule_id] = total_minor
+            amounts = by_kind.setdefault(kind, [0] * len(lines))
+            for index, amount in zip(indexes, step.amounts, strict=True):
                 amounts[index] += amount
     priced_lines = [_priced_line(*each, hints) for each in zip(lines, walk.left, discounts, strict=True)]
     for kind, amounts in by_kind.items():
@@ -143,8 +145,9 @@ def _keep_apart(kind: str, amounts: Sequence[int], lines: Sequence[PricedLine]) 
     """Count this kind's part of each line's discount as its own instead of the promotions'."""
     field = f"{kind}_minor"
     for line, amount in zip(lines, amounts, strict=True):
-        line.promotion_minor -= amount
-        setattr(line, field, amount)
+        if amount:
+            line.promotion_minor -= amount
+            setattr(line, field, amount)
 
 
 def name_rates(priced: Priced, basket: Basket) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.lib.money import split_pro_rata
 from app.pricing.audience import NotFor
 from app.pricing.documents import Gift
-from app.pricing.effects import EFFECTS, InScope
+from app.pricing.effects import EFFECTS, in_scope
 from app.pricing.limits import Allowance
 from app.pricing.lines import Line
 from app.pricing.rules import Rule
@@ -139,10 +139,13 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             _note_gift_or_freight(outcome, walk)
             continue
         walk.steps.append(outcome)
-        for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
-            left[index] -= amount
-            if closed is not None and amount:
-                closed[rule.lane, index] = rule.exclusive
+        if len(outcome.indexes) == 1:  # most rules of a long list meet one line
+            left[outcome.indexes[0]] -= outcome.total_minor
+        else:
+            for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
+                left[index] -= amount
+        if closed is not None:
+            _note_closed(outcome, closed)
         if rule.bars_coupons or rule.kind == "coupon":
             _note_lowered(outcome, walk)
     return walk
@@ -160,6 +163,13 @@ def _kept_apart(rule: Rule, walk: Walk) -> frozenset[int]:
     if rule.kind == "coupon":
         return walk.barred
     return walk.couponed if rule.bars_coupons else NO_LINES
+
+
+def _note_closed(step: Step, closed: dict[tuple[int, int], bool]) -> None:
+    rule = step.entry.rule
+    for index, amount in zip(step.indexes, step.amounts, strict=True):
+        if amount:
+            closed[rule.lane, index] = rule.exclusive
 
 
 def _note_lowered(step: Step, walk: Walk) -> None:
@@ -197,9 +207,9 @@ def _apply(
     lines: Sequence[Line],
 ) -> Outcome:
     rule = entry.rule
-    scope = InScope(lines, indexes, [left[index] for index in indexes])
+    scope = in_scope(rule, lines, indexes, left)
     if rule.min_amount_minor or rule.min_quantity:
-        missing_minor = rule.min_amount_minor - sum(scope.base_amounts(rule))
+        missing_minor = rule.min_amount_minor - sum(scope.base)
         missing_quantity = rule.min_quantity - sum(scope.quantities()) if rule.min_quantity else 0
         if missing_minor > 0 or missing_quantity > 0:
             return Miss(
@@ -212,7 +222,7 @@ def _apply(
     if lowers is None:
         return Given(entry, rule.effect) if isinstance(rule.effect, Gift) else Freed(entry, indexes)
     if aimed is not None:
-        scope = InScope(lines, aimed, [left[index] for index in aimed], bought=indexes)
+        scope = in_scope(rule, lines, aimed, left, bought=indexes)
         indexes = aimed
     amounts = lowers(rule, rule.effect, scope)
     total_minor = sum(amounts)
