@@ -146,7 +146,7 @@ def count_points(
     summary = priced.summary
     money_minor = summary.payable_minor + charges_paid_minor
     summary.points_earned = book.points.earned(summary.currency, money_minor)
-    for step in steps:
+    for step in steps if cart.points else ():
         effect = step.entry.rule.effect
         if isinstance(effect, TakePoints):
             used = summary.points_used = step.total_minor // effect.minor_per_point

@@ -17,6 +17,7 @@ from app.pricing.documents import Gift
 from app.pricing.effects import EFFECTS, in_scope
 from app.pricing.limits import Allowance
 from app.pricing.lines import Line
+from app.pricing.one_line import ONE_LINE, OneLineFunction
 from app.pricing.rules import Rule
 from app.pricing.schemas import Rejected
 
@@ -207,17 +208,16 @@ def _apply(
     lines: Sequence[Line],
 ) -> Outcome:
     rule = entry.rule
+    if len(indexes) == 1 and aimed is None and rule.max_quantity is None:
+        lowers_one = ONE_LINE.get(type(rule.effect))
+        if lowers_one is not None:
+            return _apply_to_one(entry, indexes, lowers_one, left, lines)
     scope = in_scope(rule, lines, indexes, left)
     if rule.min_amount_minor or rule.min_quantity:
         missing_minor = rule.min_amount_minor - sum(scope.base)
         missing_quantity = rule.min_quantity - sum(scope.quantities()) if rule.min_quantity else 0
         if missing_minor > 0 or missing_quantity > 0:
-            return Miss(
-                entry,
-                "minimum_not_met",
-                missing_minor if missing_minor > 0 else None,
-                missing_quantity if missing_quantity > 0 else None,
-            )
+            return _minimum_not_met(entry, missing_minor, missing_quantity)
     lowers = EFFECTS.get(type(rule.effect))
     if lowers is None:
         return Given(entry, rule.effect) if isinstance(rule.effect, Gift) else Freed(entry, indexes)
@@ -232,6 +232,36 @@ def _apply(
     if total_minor == 0:
         return Miss(entry, "gave_nothing")
     return Step(entry, indexes, amounts, total_minor)
+
+
+def _apply_to_one(
+    entry: Entry,
+    indexes: Sequence[int],
+    lowers: OneLineFunction,
+    left: list[int],
+    lines: Sequence[Line],
+) -> Step | Miss:
+    rule, index = entry.rule, indexes[0]
+    line, left_minor = lines[index], left[index]
+    base_minor = line.list_price_minor * line.quantity if rule.on_list_price else left_minor
+    if base_minor < rule.min_amount_minor or line.quantity < rule.min_quantity:
+        missing_quantity = rule.min_quantity - line.quantity
+        return _minimum_not_met(entry, rule.min_amount_minor - base_minor, missing_quantity)
+    amount_minor = lowers(rule.effect, line, left_minor, base_minor)
+    if rule.max_discount_minor is not None:
+        amount_minor = min(amount_minor, rule.max_discount_minor)
+    if amount_minor == 0:
+        return Miss(entry, "gave_nothing")
+    return Step(entry, indexes, [amount_minor], amount_minor)
+
+
+def _minimum_not_met(entry: Entry, missing_minor: int, missing_quantity: int) -> Miss:
+    return Miss(
+        entry,
+        "minimum_not_met",
+        missing_minor if missing_minor > 0 else None,
+        missing_quantity if missing_quantity > 0 else None,
+    )
 
 
 def _within(left: Allowance | NotFor, entry: Entry, outcome: Outcome, walk: Walk) -> Outcome:
