@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.pricing.effects import EFFECTS, in_scope
@@ -44,6 +44,7 @@ EFFECT_DOCUMENTS = st.one_of(
 )
 
 
+@settings(max_examples=400)  # so that each kind meets each limit
 @given(
     effect=EFFECT_DOCUMENTS,
     base=st.sampled_from(["list", "discounted"]),
