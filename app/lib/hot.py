@@ -178,12 +178,15 @@ def decode(decoder: Callable[[bytes], Body], raw: bytes) -> Body:
         raise InvalidRequest("the JSON is nested too deep") from None
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole body; of one beyond 64 KiB so much that this can be seen."""
+async def read_body(receive: Receive) -> bytes | None:
+    """The whole body; of one beyond 64 KiB so much that this can be seen. None: the caller hung up before
+    its end, and half a request may read like a whole one."""
     body = b""
     more = True
     while more and len(body) <= BODY_BYTES_MAX:
         message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body
@@ -232,6 +235,8 @@ class Front:
             await self._pass_on(scope, receive, send, time.perf_counter())
             return
         raw = scope["query_string"] if route.method == "GET" else await read_body(receive)
+        if raw is None:
+            return
         status, headers, body = await self.answer(route, dict(scope["headers"]), scope["client"], raw)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -9,6 +9,7 @@ all other calls do.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -16,32 +17,90 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute
 
-# A token and a few headers are 2 KB. A body that comes in the same piece is counted with them, and one that
-# is too large (64 KiB) must still get its 413.
+# A token and a few headers are 2 KB. What a chunked body brings beside its bytes (sizes of chunks, trailers)
+# counts with them: 5 bytes a chunk, so that chunks of one byte make up a body of 50 KB and no more.
 HEAD_BYTES_MAX = 256 * 1024
+# From its first byte to its last. A phone in a tunnel needs seconds for 64 KiB; who needs longer holds a
+# connection for nothing.
+REQUEST_WITHIN_S = 60.0
 
 
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the head of a request: the parser itself would keep any size."""
+    """uvicorn's protocol, with limits on a request's head and time: by itself it would take any."""
 
-    head_bytes = 0
-    in_head = True
+    beside_body_bytes = 0
+    in_message = False
+    late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_next()
 
     def data_received(self, data: bytes) -> None:
-        if self.in_head:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The head of this request is too large.")
-                return
+        self.beside_body_bytes += len(data)
         super().data_received(data)
+        if self.in_message:
+            if self.beside_body_bytes > HEAD_BYTES_MAX:
+                self.send_400_response("The head of this request is too large.")
+            elif self.late is None:
+                self.late = self.loop.call_later(REQUEST_WITHIN_S, self.timeout_keep_alive_handler)
+            return
+        if self.late is not None:
+            self._forget_late()
+        if self.cycle is None or self.cycle.response_complete:  # the end of what was answered before its end
+            self._wait_for_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        if self.late is not None:
+            self._forget_late()
+
+    def send_400_response(self, msg: str) -> None:
+        """A call that came before the bad one gets its own answer, after which the connection ends."""
+        if self.transport.is_closing():
+            return
+        before = self.cycle
+        if before is None or before.response_complete or before.more_body:
+            super().send_400_response(msg)
+        else:
+            before.keep_alive = False
+            self.flow.pause_reading()
+
+    def on_message_begin(self) -> None:
+        self.in_message = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self.in_head = False
         super().on_headers_complete()
+        self._end_head()
+
+    def on_body(self, body: bytes) -> None:
+        self.beside_body_bytes -= len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.in_head, self.head_bytes = True, 0
+        self._end_message()
         super().on_message_complete()
+
+    def _end_head(self) -> None:
+        """What comes after the body in a header's shape is none: whoever checks headers has not seen it."""
+        self.headers = []
+
+    def _end_message(self) -> None:
+        self.in_message, self.beside_body_bytes = False, 0
+
+    def _wait_for_next(self) -> None:
+        self._unset_keepalive_if_required()
+        if not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _forget_late(self) -> None:
+        assert self.late is not None
+        self.late.cancel()
+        self.late = None
 
 
 class _NobodyWaits:
@@ -55,11 +114,12 @@ class HotCall:
     """One call on the shorter way. To uvicorn's protocol it is the cycle that is under way."""
 
     __slots__ = (
-        "body",
+        "body_bytes",
         "disconnected",
         "headers",
         "keep_alive",
         "more_body",
+        "pieces",
         "response_complete",
         "route",
         "started",
@@ -70,7 +130,8 @@ class HotCall:
     def __init__(self, route: HotRoute[Any], headers: list[tuple[bytes, bytes]]) -> None:
         self.route = route
         self.headers = headers
-        self.body = b""
+        self.pieces: list[bytes] = []
+        self.body_bytes = 0
         self.started = False
         self.more_body = True
         self.keep_alive = True
@@ -89,8 +150,8 @@ class HotLane(BoundedHead):
         if route is None:
             super().on_headers_complete()
             return
-        self.in_head = False
         self.cycle = HotCall(route, self.headers)
+        self._end_head()
 
     def _hot_route(self) -> HotRoute[Any] | None:
         """None: not for the shorter way."""
@@ -111,9 +172,12 @@ class HotLane(BoundedHead):
         call = self.cycle
         if not isinstance(call, HotCall):
             super().on_body(body)
-        elif not call.started:
-            call.body += body
-            if len(call.body) > BODY_BYTES_MAX:  # its 413 need not wait for the rest
+            return
+        self.beside_body_bytes -= len(body)
+        if not call.started:
+            call.pieces.append(body)
+            call.body_bytes += len(body)
+            if call.body_bytes > BODY_BYTES_MAX:  # its 413 need not wait for the rest
                 self._start(call)
 
     def on_message_complete(self) -> None:
@@ -121,7 +185,8 @@ class HotLane(BoundedHead):
         if not isinstance(call, HotCall):
             super().on_message_complete()
             return
-        self.in_head, self.head_bytes = True, 0
+        self._end_message()
+        call.more_body = False
         if not call.started:
             self._start(call)
 
@@ -134,7 +199,9 @@ class HotLane(BoundedHead):
     async def _answer(self, call: HotCall) -> None:
         front = self.app
         assert isinstance(front, Front)
-        status, headers, body = await front.answer(call.route, dict(call.headers), self.client, call.body)
+        status, headers, body = await front.answer(
+            call.route, dict(call.headers), self.client, b"".join(call.pieces)
+        )
         if self.flow.write_paused:
             await self.flow.drain()
         if not call.keep_alive:

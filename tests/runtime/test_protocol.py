@@ -6,24 +6,32 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from app.bootstrap import Services
 from app.lib.hot import BODY_BYTES_MAX, Front
-from app.runtime.serve import build_server
+from app.runtime import protocol
+from app.runtime.protocol import HEAD_BYTES_MAX, HotLane
+from app.runtime.serve import Server, build_server
 from tests.rows import put_sku
 
 PATH = "/shopping/cal_price/v4_4"
 
 
 @pytest.fixture
-async def port(front: Front) -> AsyncIterator[int]:
+def server(front: Front) -> Server:
     """The application behind the server, without a second start of its own."""
+    server = build_server(front)
+    server.config.lifespan = "off"
+    return server
+
+
+@pytest.fixture
+async def port(server: Server) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = build_server(front)
-        server.config.lifespan = "off"
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         yield listener.getsockname()[1]
         server.should_exit = True
@@ -160,3 +168,123 @@ async def test_a_caller_who_hangs_up_disturbs_nobody(port: int, connection: Conn
 async def test_another_method_is_refused(connection: Connection) -> None:
     connection.writer.write(f"GET {PATH} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
     assert (await connection.answer())[0] == 405
+
+
+def chunked(*pieces: bytes, headers: str = "", trailers: str = "") -> bytes:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n{headers}\r\n"
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return head.encode() + body + f"0\r\n{trailers}\r\n".encode()
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/"], ids=["shorter way", "longer way"])
+async def test_what_comes_after_the_body_is_no_header(connection: Connection, sku_id: str, path: str) -> None:
+    trailers = "authorization: Bearer forged\r\nx-request-id: forged\r\n"
+    sent = chunked(body_of(sku_id), headers="x-request-id: mine\r\n", trailers=trailers)
+    connection.writer.write(sent.replace(PATH.encode(), path.encode()))
+    answer = await connection.answer()
+    assert payable(answer) == 700
+    assert answer[1]["x-request-id"] == "mine"
+
+
+async def test_what_comes_after_the_body_has_a_limit(connection: Connection, sku_id: str) -> None:
+    connection.writer.write(chunked(body_of(sku_id))[:-2] + b"x: " + b"a" * 2 * HEAD_BYTES_MAX)
+    status, headers, body = await connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert body == b"The head of this request is too large."
+
+
+async def test_a_body_of_many_small_pieces_is_a_body(connection: Connection, sku_id: str) -> None:
+    spaces = [b" "] * (HEAD_BYTES_MAX // 8)
+    connection.writer.write(chunked(body_of(sku_id), *spaces))
+    assert payable(await connection.answer()) == 700
+
+
+BAD_LENGTHS = ["-1", "+5", "0x10", "5, 5", "99999999999999999999", "5\r\ncontent-length: 6"]
+
+
+@pytest.mark.parametrize("length", [*BAD_LENGTHS, "5\r\ntransfer-encoding: chunked"])
+async def test_a_body_of_doubtful_length_is_refused(connection: Connection, length: str) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n".encode()
+    connection.writer.write(head + b"0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert await connection.reader.read() == b""
+
+
+@pytest.mark.parametrize("hidden", ["a\r\n folded: b", "a\rset-cookie: b", "a\nset-cookie: b", "a\x7f"])
+async def test_a_request_id_adds_no_header_to_the_answer(
+    connection: Connection, sku_id: str, hidden: str
+) -> None:
+    connection.writer.write(request(body_of(sku_id), f"x-request-id: {hidden}"))
+    status, headers, _ = await connection.answer()
+    if status == 200:  # of which only the line before it was the id
+        assert (headers["x-request-id"], "set-cookie" in headers) == ("a", False)
+    else:
+        assert (status, "set-cookie" in headers) == (400, False)
+
+
+@pytest.mark.parametrize("path", [PATH, "/healthz"])
+async def test_a_call_before_a_bad_one_gets_its_own_answer(
+    connection: Connection, sku_id: str, path: str
+) -> None:
+    first = request(body_of(sku_id)) if path == PATH else b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    connection.writer.write(first + b"\0 no request\r\n\r\n")
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert await connection.reader.read() == b""
+
+
+async def test_a_chunk_that_is_none_gets_the_refusal(connection: Connection, sku_id: str) -> None:
+    connection.writer.write(chunked(body_of(sku_id))[:-5] + b"no number\r\n")
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (400, "close")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"POST / HT", request(b" " * 100)[:-50]], ids=["half a head", "half a body"]
+)
+async def test_half_a_request_is_not_waited_for_for_ever(
+    connection: Connection, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REQUEST_WITHIN_S", 0.01)
+    connection.writer.write(sent)
+    assert await connection.reader.read() == b""
+
+
+async def test_a_connection_that_asks_nothing_is_closed(server: Server, port: int) -> None:
+    server.config.timeout_keep_alive = 0
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_is_closed_that_goes_silent_after_a_refused_body(
+    server: Server, connection: Connection
+) -> None:
+    whole = request(b" " * (4 * BODY_BYTES_MAX))
+    connection.writer.write(whole[: 2 * BODY_BYTES_MAX])
+    assert (await connection.answer())[0] == 413
+    (waiting,) = server.server_state.connections
+    assert isinstance(waiting, HotLane)
+    waiting.timeout_keep_alive = 0
+    connection.writer.write(whole[2 * BODY_BYTES_MAX :])
+    assert await connection.reader.read() == b""
+
+
+async def test_half_a_body_is_no_call(front: Front, sku_id: str) -> None:
+    """Also where what has come can be read as the whole."""
+    scope: Any = {"type": "http", "method": "POST", "path": PATH, "headers": [], "client": None}
+    received = [
+        {"type": "http.request", "body": body_of(sku_id), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return received.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await front(scope, receive, send)
+    assert (received, sent) == ([], [])
