@@ -40,14 +40,24 @@ class Role(StrEnum):
 
 @contextmanager
 def _needing(settings: "Settings", what: str) -> Iterator[None]:
-    """Say in a line which server does not answer, instead of how the code came to notice."""
+    """Say in a line what the database lacks, instead of how the code came to notice.
+
+    An empty database, or one of an older version, would be noticed late, and by a buyer.
+    """
+    import asyncio
+
     import asyncpg
+
+    from app.lib.migrate import SchemaTooOldError, check_schema
 
     settings.check()
     try:
+        asyncio.run(check_schema(settings.database_url))
         yield
+    except SchemaTooOldError as error:
+        raise SystemExit(f"{what}: {error}") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise SystemExit(f"{what}: {error or type(error).__name__}") from None
+        raise SystemExit(f"{what}, the database does not answer: {error or type(error).__name__}") from None
 
 
 @cli.command()
@@ -74,32 +84,26 @@ def api(
     fd: Annotated[int | None, typer.Option(help="A listening socket that the parent hands over")] = None,
 ) -> None:
     """Start one API process."""
-    import asyncio
-
-    from app.lib.postgres import reach
     from app.runtime.serve import serve
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    with _needing(settings, "The API did not start, the database does not answer"):
-        asyncio.run(reach(settings.database_url))
+    with _needing(settings, "The API did not start"):
+        pass
     serve(settings, descriptor=fd)
 
 
 @cli.command()
 def worker(data_dir: DataDir = None) -> None:
     """Start one worker process: deadlines, jobs, events out."""
-    import asyncio
-
     import uvloop
 
-    from app.lib.postgres import reach
     from app.settings import load_settings
     from app.worker import run as work
 
     settings = load_settings(data_dir)
-    with _needing(settings, "The worker did not start, the database does not answer"):
-        asyncio.run(reach(settings.database_url))
+    with _needing(settings, "The worker did not start"):
+        pass
     uvloop.run(work(settings))
 
 
@@ -115,7 +119,7 @@ def audit(
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    with _needing(settings, "Nothing was checked, the database does not answer"):
+    with _needing(settings, "Nothing was checked"):
         code = asyncio.run(run_audit(settings, as_json=as_json))
     raise typer.Exit(code)
 
@@ -129,7 +133,7 @@ def reconcile(data_dir: DataDir = None) -> None:
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    with _needing(settings, "Nothing was corrected, the database does not answer"):
+    with _needing(settings, "Nothing was corrected"):
         code = asyncio.run(run_reconcile(settings))
     raise typer.Exit(code)
 
@@ -150,7 +154,7 @@ def rehearse(
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    with _needing(settings, "Nothing was rehearsed, the database does not answer"):
+    with _needing(settings, "Nothing was rehearsed"):
         code = asyncio.run(run_rehearse(settings, promotion, days=days, orders_max=orders_max))
     raise typer.Exit(code)
 
@@ -208,7 +212,9 @@ def import_(
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    raise typer.Exit(import_catalog(settings, file, shop_id=shop, currency=currency, skip_bad=skip_bad))
+    with _needing(settings, "Nothing was imported"):
+        code = import_catalog(settings, file, shop_id=shop, currency=currency, skip_bad=skip_bad)
+    raise typer.Exit(code)
 
 
 @cli.command()
@@ -220,7 +226,7 @@ def seed(data_dir: DataDir = None) -> None:
     from app.settings import load_settings
 
     settings = load_settings(data_dir)
-    with _needing(settings, "The demo shop was not loaded, the database does not answer"):
+    with _needing(settings, "The demo shop was not loaded"):
         asyncio.run(run_seed(settings))
 
 

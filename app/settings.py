@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -98,6 +99,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
                 "No database: set DATABASE_URL and REDIS_URL, or start everything with `rushcart run` "
                 f"and name its folder with --data-dir (looked into {self.data_dir})."
             )
+        _check_address("DATABASE_URL", self.database_url, ("postgresql", "postgres"))
+        _check_address("REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
         if self.env not in ("demo", "production"):
             raise SystemExit(f"RUSHCART_ENV is {self.env!r}; it can be demo or production.")
         if self.env == "production":
@@ -117,6 +120,19 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
             raise SystemExit(f"Production mode refuses the demo's secrets: set {', '.join(named)}.")
         if not self.jwt_jwks_url and len(self.jwt_secret) < 32:
             raise SystemExit("RUSHCART_JWT_SECRET is shorter than 32 characters: too short for HS256.")
+
+
+def _check_address(variable: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Raises SystemExit; it does not repeat the address, which may hold a password."""
+    try:
+        found = urlsplit(url)
+        if "," not in found.netloc:  # else several hosts of Postgres, each with its port
+            _ = found.port
+    except ValueError as error:
+        raise SystemExit(f"{variable} is no address: {error}.") from None
+    if found.scheme not in schemes:
+        expected = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise SystemExit(f"{variable} is no address: one begins with {expected}.")
 
 
 def _from_environment() -> dict[str, object]:

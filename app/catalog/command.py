@@ -54,7 +54,6 @@ def import_catalog(
     settings: Settings, path: Path, *, shop_id: str, currency: str | None, skip_bad: bool
 ) -> int:
     """Returns the exit code."""
-    settings.check()
     console = Console(stderr=True)
     bad_rows = BadRows(path, console)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

@@ -1,6 +1,6 @@
 """Bring the database to the schema that this version of the code expects.
 
-In: the database's URL. Out: every file of sql/migrations applied, in order, each once.
+In: the database's URL. Out: every file of sql/migrations applied, in order, each once; or what is missing.
 Must hold: two processes that start at once do not apply one migration twice; a failed migration is raised
 with its message and leaves the ones before it applied.
 """
@@ -8,17 +8,42 @@ with its message and leaves the ones before it applied.
 import asyncio
 import importlib.metadata
 import os
-from pathlib import Path
 
 import asyncpg
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"
+from app.lib.postgres import CONNECT_TIMEOUT_S
+from app.lib.sql import MIGRATIONS, load
+
+sql = load("migrations")
 # An arbitrary number that means "Rushcart migrates"; whoever holds it works, the others wait.
 LOCK_KEY = 7_278_532
 
 
 class MigrationError(Exception):
     """A migration did not apply; the message is the database's."""
+
+
+class SchemaTooOldError(Exception):
+    """The database lacks migrations that this version needs; the message says what to do."""
+
+
+async def check_schema(database_url: str) -> None:
+    """See that the database answers and holds every migration; more than these is a newer version's.
+
+    Raises SchemaTooOldError, what asyncpg raises, and OSError.
+    """
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        applied = {row["version"] for row in await connection.fetch(sql.read_versions)}
+    except asyncpg.UndefinedTableError:
+        applied = set()
+    finally:
+        await connection.close()
+    expected = {file.name.partition("_")[0] for file in MIGRATIONS.glob("*.sql")}
+    if missing := sorted(expected - applied):
+        raise SchemaTooOldError(
+            f"the database lacks {len(missing)} migrations ({missing[0]} is the first): run `rushcart migrate`."
+        )
 
 
 async def migrate(database_url: str) -> None:

@@ -92,12 +92,6 @@ async def open_pool(database_url: str, *, size_max: int, statement_timeout_ms: i
     )
 
 
-async def reach(database_url: str) -> None:
-    """See that the database answers. Raises what asyncpg raises where it does not, and OSError."""
-    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
-    await connection.close()
-
-
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection within a transaction: committed at the end, rolled back on any exception."""
