@@ -141,8 +141,17 @@ def _security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
         return [{"signature": []}]
     if _roles(handler) is not None:
         return [{"bearer": []}]
-    # A hot call that works without login may still answer more to somebody.
-    return [{}, {"bearer": []}] if "roles" in handler.opt else []
+    # A call that works without login may still answer more to somebody.
+    return [{}, {"bearer": []}] if _reads_token(handler) else []
+
+
+def _reads_token(handler: HTTPRouteHandler) -> bool:
+    """Whether it matters who calls, though it may be nobody."""
+    return (
+        _roles(handler) is not None
+        or "roles" in handler.opt
+        or "visitor" in handler.parsed_fn_signature.parameters
+    )
 
 
 def _once(handler: HTTPRouteHandler) -> bool:
@@ -234,12 +243,10 @@ def _problems(operation: dict[str, Any], handler: HTTPRouteHandler) -> list[tupl
     if _once(handler):
         declared += [(InvalidRequest, "idempotency_key_missing"), (InvalidRequest, "idempotency_key_invalid")]
     roles = _roles(handler)
-    if roles is not None:
-        declared.append(Unauthorized)
+    if _reads_token(handler):  # a buyer's calls are counted also where they are for staff
+        declared += [Unauthorized, TooManyRequests]
     if roles:
         declared.append(Forbidden)
-    if "roles" in handler.opt or (roles is not None and (not roles or "buyer" in roles)):
-        declared.append(TooManyRequests)
     declared += _declared(handler)
     declared += [Unavailable, (Unavailable, "ledger_down"), AppError]
     return [one if isinstance(one, tuple) else (one, one.code) for one in declared]

@@ -9,8 +9,8 @@ import asyncpg
 
 from app.bootstrap import Services
 from app.lib.auth import Caller
-from app.lib.errors import NotFound
 from app.lib.sql import load
+from app.orders.errors import OrderNotFound
 from app.payments.poll import ask_soon
 from app.payments.schemas import ChannelOffer, PaidFromClientReply, PayOffer
 from app.payments.state import PayOrderStatus
@@ -19,7 +19,7 @@ sql = load("payments")
 
 
 async def offer_channels(services: Services, buyer: Caller, order_id: int) -> PayOffer:
-    """Raises NotFound."""
+    """Raises OrderNotFound."""
     order = await _read(services, buyer, order_id)
     payable = order["status"] == "NOT_PAID" and order["pay_status"] == PayOrderStatus.UNPAID
     offers = [ChannelOffer(channel.name, list(channel.methods), [], []) for channel in services.channels]
@@ -34,7 +34,7 @@ async def offer_channels(services: Services, buyer: Caller, order_id: int) -> Pa
 
 
 async def note_paid(services: Services, buyer: Caller, order_id: int) -> PaidFromClientReply:
-    """Raises NotFound."""
+    """Raises OrderNotFound."""
     order = await _read(services, buyer, order_id)
     root_id = order["parent_id"] or order_id
     await services.pool.execute(sql.clear_cart, root_id, buyer.sub)
@@ -45,5 +45,5 @@ async def note_paid(services: Services, buyer: Caller, order_id: int) -> PaidFro
 async def _read(services: Services, buyer: Caller, order_id: int) -> asyncpg.Record:
     order = await services.pool.fetchrow(sql.read_order_to_pay, order_id, buyer.sub)
     if order is None:
-        raise NotFound("no such order")
+        raise OrderNotFound()
     return order

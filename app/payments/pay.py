@@ -17,10 +17,11 @@ import msgspec
 
 from app.bootstrap import Services
 from app.lib.auth import Caller
-from app.lib.errors import Conflict, NotFound
+from app.lib.errors import Conflict
 from app.lib.idempotency import DOES_NOT_FIT, Answer, Once, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.orders.errors import OrderNotFound
 from app.payments.accept import accept_free_order
 from app.payments.aftermath import Aftermath, follow_up
 from app.payments.channels import Channel
@@ -49,7 +50,9 @@ class OrderNotPayable(Conflict):
 async def pay(
     services: Services, buyer: Caller, order_id: int, request: PaymentRequest, key: str | None
 ) -> Answer:
-    """Raises NotFound, OrderNotPayable, ChannelUnknown, ChannelDown, ChannelRefused, IdempotencyKeyReused."""
+    """Raises OrderNotFound, OrderNotPayable, ChannelUnknown, ChannelDown, ChannelRefused and
+    IdempotencyKeyReused.
+    """
     channel = services.channels.offering(request.channel, request.method)
     once = identify("payments", buyer.sub, key, (order_id, request))
     started = await _start(services, once, order_id, request)
@@ -110,7 +113,7 @@ async def _create(
     orders = await connection.fetch(sql.lock_orders, order_id)
     order = next((row for row in orders if row["order_id"] == order_id), None)
     if order is None or order["buyer_id"] != buyer.sub:
-        raise NotFound("no such order")
+        raise OrderNotFound()
     due = await connection.fetchrow(sql.lock_pay_order, order_id)
     now = services.clock.now()
     _check_payable(order, due)

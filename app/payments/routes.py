@@ -7,8 +7,9 @@ from litestar.params import JSONBody
 
 from app.dependencies import Buyer, ServicesDependency
 from app.lib.answers import as_response
-from app.lib.errors import Conflict, IdempotencyKeyReused, NotFound
+from app.lib.errors import Conflict, IdempotencyKeyReused
 from app.lib.parameters import IdempotencyKey, PathNumber
+from app.orders.errors import OrderNotFound
 from app.payments.channels import ChannelUnknown
 from app.payments.offer import note_paid, offer_channels
 from app.payments.pay import CREATED, OrderNotPayable, pay
@@ -16,7 +17,7 @@ from app.payments.provider import ChannelDown, ChannelRefused
 from app.payments.schemas import PaidFromClientReply, PaymentReply, PaymentRequest, PayOffer
 
 
-@get("/shopping/orders/{order_id:str}/pay_cm", problems=(NotFound,))
+@get("/shopping/orders/{order_id:str}/pay_cm", problems=(OrderNotFound,))
 async def pay_cm(order_id: PathNumber, services: ServicesDependency, buyer: Buyer) -> PayOffer:
     """How the order can be paid: channels, methods, stored cards, channel discounts."""
     return await offer_channels(services, buyer, int(order_id))
@@ -26,7 +27,7 @@ async def pay_cm(order_id: PathNumber, services: ServicesDependency, buyer: Buye
     "/shopping/orders/{order_id:str}/payments",
     status_code=CREATED,
     problems=(
-        NotFound,
+        OrderNotFound,
         OrderNotPayable,
         (OrderNotPayable, "too_many_attempts"),
         ChannelUnknown,
@@ -47,7 +48,7 @@ async def payments(
     return as_response(await pay(services, buyer, int(order_id), data, idempotency_key))
 
 
-@post("/shopping/orders/{order_id:str}/paid_from_client", status_code=200, problems=(NotFound,))
+@post("/shopping/orders/{order_id:str}/paid_from_client", status_code=200, problems=(OrderNotFound,))
 async def paid_from_client(
     order_id: PathNumber, services: ServicesDependency, buyer: Buyer
 ) -> PaidFromClientReply:

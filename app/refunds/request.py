@@ -17,10 +17,11 @@ from app.balances.deductions import LineShare
 from app.balances.give_back import give_back, read_left
 from app.bootstrap import Services
 from app.lib.auth import Caller
-from app.lib.errors import Conflict, NotFound
+from app.lib.errors import Conflict
 from app.lib.idempotency import Answer, identify, run_once
 from app.lib.postgres import Connection
 from app.lib.sql import load
+from app.orders.errors import OrderNotFound
 from app.orders.state import OrderStatus
 from app.payments.aftermath import Aftermath, follow_up
 from app.payments.state import PayOrderStatus
@@ -46,7 +47,7 @@ class OrderNotRefundable(Conflict):
 async def request_refund(
     services: Services, caller: Caller, request: RefundRequest, key: str | None
 ) -> Answer:
-    """Raises NotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused."""
+    """Raises OrderNotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused."""
     once = identify("refund", caller.sub, key, request)
 
     aftermath = Aftermath()
@@ -72,7 +73,7 @@ async def refund_in(
     orders = await connection.fetch(sql.lock_orders, order_id)
     order = next((row for row in orders if row["order_id"] == order_id), None)
     if order is None or (caller.role == "buyer" and order["buyer_id"] != caller.sub):
-        raise NotFound("no such order")
+        raise OrderNotFound()
     due = await connection.fetchrow(sql.lock_pay_order, order["parent_id"] or order_id)
     if due is None or due["status"] not in PAID or order["status"] == OrderStatus.PENDING_GROUP:
         raise OrderNotRefundable(f"the order is {order['status']}", order_status=order["status"])

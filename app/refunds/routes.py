@@ -7,8 +7,9 @@ from litestar.params import JSONBody
 
 from app.dependencies import AnyCaller, ServicesDependency
 from app.lib.answers import as_response
-from app.lib.errors import IdempotencyKeyReused, NotFound
+from app.lib.errors import IdempotencyKeyReused
 from app.lib.parameters import IdempotencyKey
+from app.orders.errors import OrderNotFound
 from app.refunds.request import ACCEPTED, OrderNotRefundable, request_refund
 from app.refunds.schemas import RefundReply, RefundRequest
 from app.refunds.share import RefundMismatch, RefundTooHigh
@@ -17,7 +18,7 @@ from app.refunds.share import RefundMismatch, RefundTooHigh
 @post(
     "/refund/refund",
     status_code=ACCEPTED,
-    problems=(NotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused),
+    problems=(OrderNotFound, OrderNotRefundable, RefundTooHigh, RefundMismatch, IdempotencyKeyReused),
 )
 async def refund(
     data: JSONBody[RefundRequest],

@@ -86,6 +86,7 @@ CONTRACT = [
 # Refusals that no call of a client can get, and why.
 NOT_OF_A_ROUTE = {
     "method_not_allowed": "the answer to a method that a path does not have",
+    "not_found": "the answer to a path that is none",
 }
 OTHER_THAN_JSON = {
     "/g/{share_code}": "text/html",
@@ -183,6 +184,17 @@ def raised_codes() -> set[str]:
                 if error is not None and error is not AppError and isinstance(given, ast.Constant | None):
                     found.add(error.code if given is None else given.value)
     return found
+
+
+def test_every_call_that_reads_a_token_may_refuse_it_and_may_be_called_too_often(
+    document: dict[str, Any],
+) -> None:
+    calls = operations(document)
+    reading = {name for name, call in calls.items() if {"bearer": []} in call["security"]}
+    assert {"PUT /admin/shops/{shop_id}", "GET /groupbuy/groups", "POST /shopping/cal_price/v4_4"} <= reading
+    for name in reading:
+        assert {"401", "429"} <= set(calls[name]["responses"]), name
+        assert "Retry-After" in calls[name]["responses"]["429"]["headers"], name
 
 
 def test_calls_that_count_once_require_their_key(document: dict[str, Any]) -> None:

@@ -89,7 +89,7 @@ async def test_what_cannot_be_paid_is_refused_and_changes_nothing(desk: Desk) ->
         json={"channel": "sandbox"},
         headers=desk.headers | {"Idempotency-Key": "n"},
     )
-    assert nobody.status_code == 404
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "order_not_found")
     assert await desk.value("SELECT count(*) FROM payment_order") == 0
     assert await desk.value("SELECT count(*) FROM idempotency") == 0
 
@@ -123,7 +123,8 @@ async def test_another_buyers_order_is_not_found(desk: Desk, login: object) -> N
     for path in ("pay_cm", "paid_from_client"):
         method = "GET" if path == "pay_cm" else "POST"
         url = f"/shopping/orders/{order.order_id}/{path}"
-        assert (await desk.client.request(method, url, headers=desk.headers)).status_code == 404
+        answer = await desk.client.request(method, url, headers=desk.headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "order_not_found")
     assert await desk.value("SELECT count(*) FROM payment_order") == 0
 
 

@@ -136,7 +136,8 @@ async def test_what_is_not_paid_or_not_ones_own_cannot_be_refunded(desk: Desk, l
     assert (refused.status_code, refused.json()["code"]) == (409, "order_not_refundable")
     order, _ = await desk.paid_order()
     desk.headers = login("43")
-    assert (await desk.refund(order.order_id)).status_code == 404
+    foreign = await desk.refund(order.order_id)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "order_not_found")
     desk.headers = login("m", "merchant", "7")
     assert (await desk.refund(order.order_id)).status_code == 403
     assert await desk.refunds(order) == []
