@@ -86,7 +86,6 @@ class Committer:
             return BatchResult([OutcomeUnknown()] * len(checkouts), [])
         except asyncpg.PostgresError as error:
             return await self._split(checkouts, error)
-        log.debug("committed", orders=_order_ids(checkouts))
         return result
 
     async def _split(self, checkouts: list[Checkout], error: asyncpg.PostgresError) -> BatchResult:
