@@ -30,7 +30,7 @@ from app.orders import close
 from app.payments.poll import poll_payments
 from app.points.expire import expire_points
 from app.red_packets.expire import expire_red_packets
-from app.refunds.send import send_due_refunds
+from app.refunds import send
 from app.stock.reconcile import reconcile
 from app.stock.sweep import sweep_flight
 
@@ -96,7 +96,7 @@ SWEEPS = [
     Sweep("settle_strays", settle_strays),
     Sweep("apply_events", apply_waiting_events),
     Sweep("poll_payments", poll_payments, ASKING_BATCH_MAX),
-    Sweep("send_refunds", send_due_refunds, ASKING_BATCH_MAX),
+    Sweep("send_refunds", send.send_due_refunds, send.DUE_BATCH_MAX),
     Sweep("expire_points", expire_points),
     Sweep("expire_red_packets", expire_red_packets),
     Sweep("settle_flight", settle_flight, period_s=FLIGHT_PERIOD_S),

@@ -42,7 +42,8 @@ async def check_schema(database_url: str) -> None:
     expected = {file.name.partition("_")[0] for file in MIGRATIONS.glob("*.sql")}
     if missing := sorted(expected - applied):
         raise SchemaTooOldError(
-            f"the database lacks {len(missing)} migrations ({missing[0]} is the first): run `rushcart migrate`."
+            f"the database lacks {len(missing)} migrations ({missing[0]} is the first): "
+            "run `rushcart migrate`."
         )
 
 

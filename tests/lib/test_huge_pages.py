@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.lib.huge_pages import PAGE_BYTES, use_huge_pages, whole_pages
 
 MAPS = """\
@@ -29,3 +31,7 @@ def test_a_process_that_asks_goes_on_with_what_it_had() -> None:
     kept = {number: str(number) for number in range(100_000)}
     use_huge_pages()
     assert all(text == str(number) for number, text in kept.items())
+
+
+def test_where_memory_cannot_be_looked_at_it_stays_as_it_was(tmp_path: Path) -> None:
+    use_huge_pages(tmp_path / "no-maps")
