@@ -20,7 +20,7 @@ from app.charges.tax_rules import TaxRule, list_tax_rules, put_tax_rule, read_ta
 from app.dependencies import Operator, ServicesDependency, Staff
 from app.lib.errors import Conflict, NotFound
 from app.lib.page import PAGE_LIMIT_DEFAULT, Page
-from app.lib.parameters import Cursor, Limit, PathId, QueryId
+from app.lib.parameters import CurrencyCursor, Cursor, Limit, PathId, QueryId
 
 # 100 rules with 300 regions each are 300 KB, 3,700 rates as well.
 DOCUMENT_BYTES_MAX = 512 << 10
@@ -104,7 +104,7 @@ async def show_fx_rates(
     services: ServicesDependency,
     staff: Staff,  # noqa: ARG001 - as above
     limit: Limit = PAGE_LIMIT_DEFAULT,
-    cursor: Cursor = "",
+    cursor: CurrencyCursor = "",
 ) -> Page[FxRatesDocument]:
     return await list_fx_rates(services.pool, cursor, limit)
 

@@ -17,7 +17,9 @@ QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, patt
 # A country, or a part of one (ISO 3166-2).
 QueryRegion = Annotated[str | None, QueryParameter(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
+# Of lists by names that shops bring: the last that was shown. Any name is a place in their order.
 Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]
+CurrencyCursor = Annotated[str, QueryParameter(pattern=r"^([A-Z]{3})?$(?!\n)")]
 # Of lists with the newest first: the last id that was shown.
 NumberCursor = Annotated[str, QueryParameter(pattern=rf"{NUMBER}|^$")]
 # Required where it is named; a missing one is refused by the verb with its own code.
