@@ -1,4 +1,4 @@
-"""How bytes become calls: uvicorn's protocol with a limit on heads, and a shorter way in for the hot calls.
+"""How bytes become calls: uvicorn's protocol with limits, and a shorter way in for the hot calls.
 
 A hot call needs nothing of ASGI's request and answer as streams of messages: its body is whole before it
 begins, its answer is written at once. Most of what a server does in Python for a request is about these
@@ -73,6 +73,8 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self.parser.should_upgrade():  # to what we do not speak, and the parser reads no further
+            self.cycle.keep_alive = False
         self._end_head()
 
     def on_body(self, body: bytes) -> None:

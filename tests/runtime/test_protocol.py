@@ -271,6 +271,17 @@ async def test_a_connection_is_closed_that_goes_silent_after_a_refused_body(
     assert await connection.reader.read() == b""
 
 
+async def test_a_call_that_would_rather_speak_http_2_is_the_last_of_its_connection(
+    connection: Connection,
+) -> None:
+    connection.writer.write(
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    )
+    status, headers, _ = await connection.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert await connection.reader.read() == b""
+
+
 async def test_half_a_body_is_no_call(front: Front, sku_id: str) -> None:
     """Also where what has come can be read as the whole."""
     scope: Any = {"type": "http", "method": "POST", "path": PATH, "headers": [], "client": None}
