@@ -30,8 +30,10 @@ ON CONFLICT (campaign_id, sku_id) DO UPDATE
 DELETE FROM campaign_item WHERE campaign_id = $1 AND sku_id <> ALL($2::text[]);
 
 -- name: lock_campaign
--- A campaign as it stands; its row is locked.
-SELECT * FROM campaign WHERE campaign_id = $1 FOR UPDATE;
+-- A campaign as it stands; its row is locked. In a rush somebody shares that row at every moment (lock_for_orders in
+-- groups.sql), and whoever comes shares it at once, past who waits for it alone: so both queue for its number before.
+WITH turn AS MATERIALIZED (SELECT count(pg_advisory_xact_lock($1::bigint)) AS n)
+SELECT c.* FROM campaign AS c WHERE c.campaign_id = $1 AND (SELECT n FROM turn) > 0 FOR UPDATE OF c;
 
 -- name: campaign_of_item
 -- Which campaign sells this.

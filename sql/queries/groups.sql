@@ -7,10 +7,12 @@ WHERE i.campaign_item_id = ANY($1::bigint[]) AND i.pool_id IS NOT NULL;
 
 -- name: lock_for_orders
 -- What orders are placed for, in the global order, as JSON arrays: campaigns and what they sell, which do not
--- change meanwhile; groups, which others wait for.
-WITH c AS MATERIALIZED (
+-- change meanwhile; groups, which others wait for. Who wants a campaign alone has its turn (lock_campaign).
+WITH turn AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock_shared(id)) AS n FROM (SELECT id FROM unnest($1::bigint[]) AS u (id) ORDER BY id) AS k
+), c AS MATERIALIZED (
     SELECT campaign_id, status, starts_at, ends_at, per_buyer_max, per_order_max, groups_at_once_max, stock_policy
-    FROM campaign WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id FOR SHARE
+    FROM campaign WHERE campaign_id = ANY($1::bigint[]) AND (SELECT n FROM turn) > 0 ORDER BY campaign_id FOR SHARE
 ), i AS MATERIALIZED (
     SELECT campaign_item_id, sale_price_minor, sell_status FROM campaign_item
     WHERE campaign_item_id = ANY($2::bigint[]) AND (SELECT count(*) FROM c) >= 0
