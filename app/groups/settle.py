@@ -34,6 +34,7 @@ from app.orders.return_stock import return_stock
 from app.orders.state import OrderStatus
 from app.payments.accept import confirm_stock
 from app.payments.aftermath import Aftermath, follow_up
+from app.payments.poll import void_open_payments
 from app.seats.give import assign_seats
 from app.seats.schemas import Seat
 
@@ -44,6 +45,8 @@ OUT_OF_STOCK = "out_of_stock"
 PAID_TOO_LATE = "paid_too_late"
 # What stood in a group's way is seldom gone in a second, and a person needs longer to look.
 RETRY_AFTER = timedelta(minutes=1)
+# As when an unpaid order closes (app/orders/close.py): a channel that hangs holds no group up for longer.
+CHANNEL_WAIT_S = 1.0
 
 
 class Work(Struct):
@@ -62,6 +65,7 @@ async def settle_due(services: Services, now: datetime, limit: int) -> int:
     due = await services.pool.fetch(sql.due_groups, now - GRACE, now, limit)
 
     async def together(group_ids: Sequence[int]) -> int:
+        await _ask_about_unpaid(services, group_ids)
         return await settle(services, group_ids, now)
 
     async def put_off(group_id: int) -> None:
@@ -69,6 +73,12 @@ async def settle_due(services: Services, now: datetime, limit: int) -> int:
 
     settled = await _each_settled("settle_groups", [row["group_id"] for row in due], together, put_off)
     return len(due) if settled else 0
+
+
+async def _ask_about_unpaid(services: Services, group_ids: Sequence[int]) -> None:
+    """Who has paid is a member, also if the notification was lost; the others cannot pay any more."""
+    unpaid = await services.pool.fetch(sql.unpaid_with_attempts, group_ids)
+    await void_open_payments(services, [row["order_id"] for row in unpaid], CHANNEL_WAIT_S)
 
 
 async def settle_strays(services: Services, now: datetime, limit: int) -> int:

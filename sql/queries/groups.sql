@@ -245,6 +245,11 @@ SELECT o.order_id AS group_id FROM (
 ) AS due JOIN orders AS o ON o.order_id = due.group_id
 LIMIT $3 FOR UPDATE OF o SKIP LOCKED;
 
+-- name: unpaid_with_attempts
+-- Members of these groups who have not paid, as far as is known, and who have tried to.
+SELECT order_id FROM group_order AS g WHERE group_id = ANY($1::bigint[]) AND status = 'UNPAID'
+    AND EXISTS (SELECT FROM payment_order AS p WHERE p.order_id = g.order_id);
+
 -- name: claim_members
 -- Lock the orders of these groups' living members, unless somebody else has them. A group belongs to whoever has
 -- the order that started it: so two workers share groups out, not their members.
