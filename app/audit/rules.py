@@ -67,6 +67,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "members_of_settled_groups",
         "group_orders_and_orders",
         "waiting_groups",
+        "waiting_campaigns",
     ),
     SEATS: ("seats_given", "seats_of_members", "seats_suffice"),
     "6 once": ("keys_and_orders", "keys_and_coupons", "unfinished_keys", "events_applied"),

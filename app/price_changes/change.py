@@ -147,6 +147,10 @@ async def _lock(connection: Connection, staff: Caller, order_id: int) -> Family:
     root = next(row for row in orders if row["parent_id"] is None)
     if root["status"] != OrderStatus.NOT_PAID:
         raise PriceNotChangeable(f"the order is {order['status']}", order_status=order["status"])
+    if (
+        order["mode"] == "group"
+    ):  # all members pay what the operator has passed, and settle at the price agreed
+        raise PriceNotChangeable("a group's price is its campaign's", order_status=order["status"])
     due = await connection.fetchrow(sql.lock_due, root["order_id"])
     assert due is not None, "placing writes what is due with its order"
     return Family(order, root, due)

@@ -6,10 +6,10 @@ from app.lib.errors import Conflict, Unprocessable
 
 
 class PriceNotChangeable(Conflict):
-    """`order_status` says where the order is: only what is not paid can be changed."""
+    """`order_status` says where the order is: only what is not paid can be changed, and no group's price."""
 
     code = "price_not_changeable"
-    title = "Only an unpaid order's price can be changed"
+    title = "This order's price cannot be changed"
 
 
 class SeveralShops(Conflict):

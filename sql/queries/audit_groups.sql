@@ -50,11 +50,26 @@ WHERE o.mode = 'group' AND (
 LIMIT 1000;
 
 -- name: waiting_groups
--- A group is settled soon after it is full or over; so is who paid for none.
-SELECT group_id::text AS id, format('open: %s of %s paid, ends at %s', members_paid, slots, ends_at) AS why
-FROM buy_group AS b
-WHERE status = 'OPEN' AND (ends_at + interval '15 seconds' < $1
+-- A group is settled soon after it is full or over, or its campaign withdrawn; so is who paid for none.
+SELECT group_id::text AS id, format('open: %s of %s paid, ends at %s, campaign %s', members_paid, slots, b.ends_at, c.status)
+    AS why
+FROM buy_group AS b JOIN campaign AS c USING (campaign_id)
+WHERE b.status = 'OPEN' AND (b.ends_at + interval '15 seconds' < $1
+    OR c.status = 'ENDED' AND c.ended_at < $1
     OR members_paid = slots AND $1 > (SELECT max(paid_at) FROM group_order AS g WHERE g.group_id = b.group_id))
 UNION ALL
 SELECT order_id::text, 'paid, and without a group' FROM group_order WHERE stray AND paid_at < $1
+LIMIT 1000;
+
+-- name: waiting_campaigns
+-- Campaigns begin and end when their time has come; one that ends waits for its groups, one that cannot begin says why.
+SELECT campaign_id::text AS id, format('%s, from %s until %s', status, starts_at, ends_at) AS why
+FROM campaign AS c
+WHERE status = 'PUBLISHED' AND ends_at + interval '15 seconds' < $1
+    AND NOT EXISTS (SELECT FROM buy_group AS b WHERE b.campaign_id = c.campaign_id AND b.status = 'OPEN')
+    OR status IN ('DRAFT', 'SUBMITTED', 'REJECTED') AND ends_at < $1
+    OR status = 'SUBMITTED' AND starts_at < $1
+    AND NOT EXISTS (SELECT FROM campaign_item AS i WHERE i.campaign_id = c.campaign_id AND audit <> 'PASSED')
+    AND NOT EXISTS (SELECT FROM campaign_decision AS d WHERE d.campaign_id = c.campaign_id
+        AND (action = 'not_published' OR at >= $1))
 LIMIT 1000;

@@ -1,7 +1,7 @@
 -- name: lock_family
 -- Lock an order, its parent and its siblings or children, in the global order.
 WITH root AS (SELECT coalesce(parent_id, order_id) AS order_id FROM orders WHERE order_id = $1)
-SELECT o.order_id, o.parent_id, o.shop_id, o.status, o.currency, o.payable_minor
+SELECT o.order_id, o.parent_id, o.shop_id, o.status, o.mode, o.currency, o.payable_minor
 FROM orders AS o, root WHERE o.order_id = root.order_id OR o.parent_id = root.order_id
 ORDER BY o.order_id FOR UPDATE OF o;
 

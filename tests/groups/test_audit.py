@@ -20,6 +20,11 @@ BREAKS = {
     ),
     "group_orders_and_orders": ("UPDATE orders SET out_id = NULL WHERE order_id = {full}", "{full}"),
     "waiting_groups": ("UPDATE buy_group SET ends_at = ends_at - interval '3 hours'", "{open}"),
+    "waiting_campaigns": (
+        "UPDATE campaign SET status = 'SUBMITTED';"
+        " UPDATE campaign_decision SET at = at - interval '1 minute'",
+        "{campaign}",
+    ),
 }
 
 
@@ -33,6 +38,7 @@ async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) ->
         "full": full,
         "open": await shop.paid("dee"),
         "item": shop.campaign["items"][0]["campaign_item_id"],
+        "campaign": shop.campaign["campaign_id"],
     }
     await shop.audit()
     assert set(RULES[GROUPS]) == set(BREAKS)
@@ -50,15 +56,34 @@ async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) ->
     assert wrong == {}
 
 
-async def test_a_full_group_that_nobody_settles_is_named(shop: Shop, services: Services) -> None:
+async def test_a_full_group_that_nobody_settles_is_named(shop: Shop) -> None:
     await shop.open()
     group_id = await shop.paid("ann")
     for buyer in ("bo", "cy"):
         await shop.paid(buyer, group_id)
-    async with services.pool.acquire() as connection:
-        for later, expected in ((timedelta(seconds=-30), []), (timedelta(seconds=1), [group_id])):
-            found = {
-                each.rule: each.violations
-                for each in await audit_ledger(connection, shop.clock.now() + later)
-            }
-            assert [violation.id for violation in found["waiting_groups"]] == expected
+    assert await waiting(shop, "waiting_groups", timedelta(seconds=-30)) == []
+    assert await waiting(shop, "waiting_groups", timedelta(seconds=1)) == [group_id]
+
+
+async def test_an_open_group_of_a_withdrawn_campaign_is_named(shop: Shop, services: Services) -> None:
+    await shop.open()
+    group_id = await shop.paid("ann")
+    path = f"/op/campaigns/{shop.campaign['campaign_id']}/withdraw"
+    await shop.call(shop.op, "POST", path, {"reason": "a wrong price"})
+    assert await waiting(shop, "waiting_groups", timedelta(seconds=1)) == [group_id]
+    await settle_due(services, shop.clock.now(), 10)
+    assert await waiting(shop, "waiting_groups", timedelta(seconds=1)) == []
+
+
+async def test_a_campaign_whose_time_is_over_and_that_nobody_ends_is_named(shop: Shop) -> None:
+    await shop.open()
+    campaign_id = shop.campaign["campaign_id"]
+    assert await waiting(shop, "waiting_campaigns", timedelta(hours=9)) == []
+    assert await waiting(shop, "waiting_campaigns", timedelta(hours=9, seconds=16)) == [campaign_id]
+
+
+async def waiting(shop: Shop, rule: str, later: timedelta) -> list[str]:
+    """What the rule names of what should have been done by then."""
+    async with shop.services.pool.acquire() as connection:
+        found = await audit_ledger(connection, shop.clock.now() + later)
+    return next([violation.id for violation in each.violations] for each in found if each.rule == rule)

@@ -385,3 +385,15 @@ async def test_who_paid_first_has_the_goods_also_where_groups_end_in_one_batch(s
         ("REFUNDING", "PENDING_GROUP"),
         ("REFUNDING", "PENDING_GROUP"),
     ]
+
+
+async def test_a_seller_takes_nothing_off_the_price_that_all_of_a_group_pay(shop: Shop) -> None:
+    await shop.open()
+    order_id = (await shop.order("ann"))["order_id"]
+    path = f"/admin/orders/{order_id}/price_change"
+    for staff in (shop.merchant, shop.op):
+        refused = await shop.call(staff, "POST", path, {"amount_minor": 100, "reason": "a friend"}, 409)
+        assert refused["code"] == "price_not_changeable"
+    assert (await shop.call(shop.login("ann"), "GET", f"/groupbuy/orders/{order_id}"))[
+        "payable_minor"
+    ] == PRICE_MINOR
