@@ -30,7 +30,7 @@ class GroupOrderPlaced(Struct, gc=False):
     """A slot is held until `pay_deadline`. `group_id` is null for who starts one: it begins when paid.
 
     With `stock_policy` `on_success` the goods are had by whoever paid first, should they not suffice for the
-    whole group; the others get their money back.
+    whole group; the others get their money back. So with `last_member` in a group that succeeds with fewer.
     """
 
     order_id: str
@@ -111,7 +111,9 @@ class Group(Struct, frozen=True, kw_only=True):
     # the first ones
     shown_members: list[GroupMember]
     items: list[GroupItem]
-    # 虚拟成团: it succeeded with fewer members
+    stock_policy: Literal["last_member", "each_member", "on_success"]
+    # 虚拟成团: not full at its end, it succeeds from this share of its members on; and it did so
+    complete_from_bp: int | None
     completed_short: bool
     share_code: str
     share_url: str
@@ -122,3 +124,9 @@ class Group(Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
     fail_reason: str | None
     version: int
+
+    @property
+    def may_lack_goods(self) -> bool:
+        """Whether it can succeed without goods for all: those who paid last get their money back."""
+        short = self.complete_from_bp is not None and self.stock_policy == "last_member"
+        return short or self.stock_policy == "on_success"

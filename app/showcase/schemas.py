@@ -74,6 +74,8 @@ class Terms(Struct, frozen=True, kw_only=True, gc=False):
     """Of a campaign what a buyer should know before.
 
     `complete_from_bp`: not full at its end, a group succeeds from this share of its members on.
+    `stock_policy`: with `on_success`, and with `last_member` in a group that succeeds with fewer, should the
+    goods not suffice for all, whoever paid first has them; the others get their money back.
     """
 
     campaign_id: str

@@ -14,8 +14,8 @@ ORDER BY g.order_id DESC LIMIT $4;
 -- name: show_groups
 -- Groups as everyone may see them, by id or by share code; of their members the first $3.
 SELECT b.group_id, b.campaign_id, b.status, b.slots, b.members_paid, b.completed_short, b.share_code, b.started_at,
-    b.ends_at, b.settled_at, b.fail_reason, b.version, c.item_id, c.shop_id, c.name, item.title, shop.name AS shop_name,
-    m.members, m.shown_members, i.items
+    b.ends_at, b.settled_at, b.fail_reason, b.version, c.item_id, c.shop_id, c.name, c.stock_policy,
+    c.complete_from_bp, item.title, shop.name AS shop_name, m.members, m.shown_members, i.items
 FROM buy_group AS b JOIN campaign AS c USING (campaign_id) JOIN item USING (item_id)
 JOIN shop ON shop.shop_id = c.shop_id
 CROSS JOIN LATERAL (

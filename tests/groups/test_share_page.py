@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 
 import httpx
 import msgspec
+import pytest
 from PIL import Image
 
 from app.groups.schemas import Group
@@ -169,6 +171,32 @@ async def test_the_page_knows_each_way_in_which_an_open_group_stands(shop: Shop)
         "deciding": "The time is over",
     }
     assert [stand(each) for each in stands.values()] == list(stands)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({}, False),
+        ({"stock_policy": "each_member", "complete_from_bp": 5_000}, False),
+        ({"stock_policy": "on_success"}, True),
+        ({"complete_from_bp": 5_000}, True),
+    ],
+)
+async def test_who_joins_is_told_before_where_the_goods_may_not_suffice_for_all(
+    shop: Shop, terms: dict[str, Any], told: bool
+) -> None:
+    await shop.open(**terms)
+    group_id = await shop.paid("ann")
+    group = await shop.group(group_id)
+    expected = {"stock_policy": "last_member", "complete_from_bp": None} | terms
+    assert {name: group[name] for name in expected} == expected
+    assert ("whoever paid first gets it" in (await page(shop, group_id)).text) is told
+    for buyer in ("bo", "cy"):
+        await shop.paid(buyer, group_id)
+    await settle_due(shop.services, shop.clock.now(), 10)
+    text = (await page(shop, group_id)).text
+    assert "Everyone in it has an order" in text
+    assert ("or the money back if there were too few for all" in text) is told
 
 
 def test_prices_are_read_as_the_currency_is_counted() -> None:
