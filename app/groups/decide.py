@@ -15,6 +15,7 @@ from app.groups.state import GroupStatus
 NOT_FULL_IN_TIME = "not_full_in_time"
 WITHDRAWN = "campaign_withdrawn"
 ENDED_EARLY = "ended_early"
+OUT_OF_STOCK = "out_of_stock"
 
 
 class Ending(Struct, frozen=True):
@@ -74,6 +75,15 @@ def without_goods(succeeding: Sequence[Case], free: Mapping[int, int]) -> set[in
             else:
                 losers.add(row["order_id"])
     return losers
+
+
+def fail_without_any(succeeding: Sequence[Case], losers: set[int]) -> None:
+    """Without goods for any of its members a group has failed, and none of them counts as a loser."""
+    for case in succeeding:
+        paid = {row["order_id"] for row in case.paid}
+        if paid <= losers:
+            case.ending = Ending(GroupStatus.FAILED, OUT_OF_STOCK)
+            losers -= paid
 
 
 def _full_since(case: Case) -> tuple[datetime, int]:

@@ -19,7 +19,7 @@ import structlog
 from msgspec import Struct
 
 from app.bootstrap import Services
-from app.groups.decide import Case, decide, without_goods
+from app.groups.decide import OUT_OF_STOCK, Case, decide, fail_without_any, without_goods
 from app.groups.give_back import give_back
 from app.groups.join_other import join_others
 from app.groups.ledger import GRACE, checkout_sql, sql
@@ -41,7 +41,6 @@ from app.seats.schemas import Seat
 log = structlog.get_logger()
 orders_sql = load("orders")
 
-OUT_OF_STOCK = "out_of_stock"
 PAID_TOO_LATE = "paid_too_late"
 # What stood in a group's way is seldom gone in a second, and a person needs longer to look.
 RETRY_AFTER = timedelta(minutes=1)
@@ -148,9 +147,11 @@ async def _claim(connection: Connection, group_ids: Sequence[int], now: datetime
 
 async def _end(work: Work) -> None:
     await _free_slots(work)
-    succeeding = [case for case in work.cases if case.ending.status == GroupStatus.SUCCEEDED]
+    full = [case for case in work.cases if case.ending.status == GroupStatus.SUCCEEDED]
+    losers = without_goods(full, await _read_free(work, full))
+    fail_without_any(full, losers)
+    succeeding = [case for case in full if case.ending.status == GroupStatus.SUCCEEDED]
     failing = [case for case in work.cases if case.ending.status == GroupStatus.FAILED]
-    losers = without_goods(succeeding, await _read_free(work, succeeding))
     versions = await _close_groups(work)
     winners = [row["order_id"] for case in succeeding for row in case.paid if row["order_id"] not in losers]
     seats = await _succeed(work, winners)

@@ -142,6 +142,8 @@ class Campaign:
                     order.held = False
                 elif outcome == "SUCCEEDED":
                     self._give_back(order)
+            if not any(each.status == "SUCCEEDED" for each in self.members(group.group_id)):
+                group.status = "FAILED"  # also where there were no goods for anybody
         for group, outcome in ending.items():
             if outcome == "FAILED":
                 for order in self.members(group.group_id):

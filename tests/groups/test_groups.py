@@ -161,6 +161,37 @@ async def test_on_success_who_paid_last_loses_where_the_goods_do_not_suffice(sho
     assert await shop.pool() == (0, 0)
 
 
+async def test_a_group_without_goods_for_anybody_fails(shop: Shop) -> None:
+    await shop.open(stock=3, stock_policy="on_success")
+    first = [await shop.paid("ann")]
+    second = [await shop.paid("dee")]
+    first += [await shop.paid("bo", first[0]), await shop.paid("cy", first[0])]
+    second += [await shop.paid("eve", second[0]), await shop.paid("flo", second[0])]
+    assert await settle(shop) == 2
+    group = await shop.group(second[0])
+    assert (group["status"], group["fail_reason"]) == ("FAILED", "out_of_stock")
+    assert await shop.states(*second) == [("REFUNDING", "PENDING_GROUP")] * 3
+    assert await shop.states(*first) == [("SUCCEEDED", "PENDING_SHIPMENT")] * 3
+    told = await shop.services.pool.fetchrow(
+        "SELECT payload FROM outbox WHERE topic = 'group.failed' AND aggregate_id = $1", int(second[0])
+    )
+    assert told is not None
+    assert [each["order_id"] for each in told["payload"]["members"]] == second
+    page = await shop.client.get(f"/g/{group['share_code']}")
+    assert "There was nothing left for this group." in page.text
+
+
+async def test_a_full_group_whose_goods_went_with_its_withdrawn_campaign_fails(shop: Shop) -> None:
+    await shop.open(stock_policy="on_success")
+    group_id = await shop.paid("ann")
+    for buyer in ("bo", "cy"):
+        await shop.paid(buyer, group_id)
+    path = f"/op/campaigns/{shop.campaign['campaign_id']}/withdraw"
+    await shop.call(shop.op, "POST", path, {"reason": "a wrong price"})
+    assert await settle(shop) == 1
+    assert (await shop.group(group_id))["fail_reason"] == "out_of_stock"
+
+
 async def test_a_group_may_come_about_with_fewer_where_the_campaign_says_so(shop: Shop) -> None:
     await shop.open(complete_from_bp=6_000)
     group_id = await shop.paid("ann")
