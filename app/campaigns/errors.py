@@ -16,7 +16,7 @@ class CampaignItemNotFound(NotFound):
 
 
 class WrongStatus(Conflict):
-    """Member: `status`, what it is now."""
+    """Member: `campaign_status`, what it is now."""
 
     code = "campaign_status"
     title = "Not possible in the campaign's present state"

@@ -48,7 +48,7 @@ class Locked(Struct, frozen=True):
     def require(self, *statuses: CampaignStatus) -> None:
         """Raises WrongStatus."""
         if self.row["status"] not in statuses:
-            raise WrongStatus(f"it is {self.row['status']}", status=self.row["status"])
+            raise WrongStatus(f"it is {self.row['status']}", campaign_status=self.row["status"])
 
 
 def activity_of(campaign_id: int) -> str:
@@ -77,7 +77,7 @@ async def lock_campaign_of_item(connection: Connection, caller: Caller, campaign
 async def move(connection: Connection, locked: Locked, to: CampaignStatus, now: datetime) -> None:
     """Raises WrongStatus where the machine has no such way."""
     if await connection.fetchval(sql.move_campaign, locked.campaign_id, to, sources(to), now) is None:
-        raise WrongStatus(f"it is {locked.row['status']}", status=locked.row["status"])
+        raise WrongStatus(f"it is {locked.row['status']}", campaign_status=locked.row["status"])
 
 
 async def announce(connection: Connection, campaign_id: int) -> None:

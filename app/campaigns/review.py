@@ -20,7 +20,7 @@ async def submit(services: Services, caller: Caller, campaign_id: int) -> Campai
         if locked.row["ends_at"] <= now:
             raise WindowOver()
         if any(item["audit"] == Audit.REFUSED for item in locked.items):
-            raise WrongStatus("change or drop what was refused first", status=locked.row["status"])
+            raise WrongStatus("change or drop what was refused first", campaign_status=locked.row["status"])
         await move(connection, locked, CampaignStatus.SUBMITTED, now)
         await record(connection, campaign_id, caller, now, (None, "submitted", None))
         return await read_campaign(connection, caller, campaign_id)
@@ -66,8 +66,8 @@ def _decisions(locked: Locked, wanted: Review) -> dict[int, ItemDecision]:
     if decided := decisions.keys() - set(open_ids):
         item_ids = sorted(map(str, decided))
         raise WrongStatus(
-            "what has passed stays passed", status=locked.row["status"], campaign_item_ids=item_ids
+            "what has passed stays passed", campaign_status=locked.row["status"], campaign_item_ids=item_ids
         )
     if not decisions:
-        raise WrongStatus("everything has passed already", status=locked.row["status"])
+        raise WrongStatus("everything has passed already", campaign_status=locked.row["status"])
     return decisions

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+# What RFC 9457 says of every problem.
+OWN_MEMBERS = frozenset({"type", "title", "status", "detail", "code"})
+
 
 class AppError(Exception):
     """Something that a caller may be told. Members are added to the problem document as they are."""
@@ -20,6 +23,7 @@ class AppError(Exception):
     def __init__(self, detail: str = "", *, code: str | None = None, **members: Any) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
+        assert OWN_MEMBERS.isdisjoint(members), "a member beside the problem's own"
         self.members = members
         if code is not None:
             self.code = code

@@ -154,7 +154,7 @@ async def test_what_has_passed_keeps_its_prices_and_what_is_under_review_stands_
     path = draft["campaign_id"]
     await call(client, merchant, "POST", f"/merchant/campaigns/{path}/submit")
     while_submitted = await call(client, merchant, "PUT", f"/merchant/campaigns/{path}", document(clock), 409)
-    assert (while_submitted["code"], while_submitted["status"]) == ("campaign_status", "SUBMITTED")
+    assert (while_submitted["status"], while_submitted["campaign_status"]) == (409, "SUBMITTED")
     decisions = [
         {"campaign_item_id": item_of(draft, "1001")["campaign_item_id"], "passed": True},
         {"campaign_item_id": item_of(draft, "1002")["campaign_item_id"], "passed": False, "reason": "no"},

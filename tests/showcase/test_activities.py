@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from app.campaigns.end import end_due
 from app.lib.clock import OffsetClock
 from tests.showcase.conftest import Market
 
@@ -31,6 +32,7 @@ async def test_open_listed_campaigns_are_named_and_closed_ones_are_not(
     assert await campaigns(market, "1001") == [[tea["campaign_id"]]]
     clock.advance(timedelta(hours=10))
     assert await campaigns(market, "1001") == [[]]
+    await end_due(market.services, clock.now(), 10)
 
 
 async def test_a_withdrawn_campaign_is_named_no_more(market: Market) -> None:
