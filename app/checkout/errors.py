@@ -57,7 +57,7 @@ class BalanceTooLow(Conflict):
 
 
 class PurchaseLimitExceeded(Conflict):
-    """Members: `sku_ids`, `per_buyer_max`."""
+    """Members: `sku_ids`, and the limit: `per_buyer_max`, or a campaign's `per_order_max`."""
 
     code = "purchase_limit_exceeded"
     title = "More than one buyer may have"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -186,12 +187,13 @@ def _refuse(draft: GroupDraft, numbers: Numbers, now: datetime) -> AppError | No
 
 def _over_limit(draft: GroupDraft, numbers: Numbers, campaign: LockedCampaign) -> AppError | None:
     taken, open_groups = numbers.buyers.get(_buyer(draft), (0, 0))
-    for limit, units in (
-        (campaign.per_order_max, draft.quantity),
-        (campaign.per_buyer_max, taken + draft.quantity),
+    for name, limit, units in (
+        ("per_order_max", campaign.per_order_max, draft.quantity),
+        ("per_buyer_max", campaign.per_buyer_max, taken + draft.quantity),
     ):
         if limit is not None and units > limit:
-            return PurchaseLimitExceeded(sku_ids=[draft.offer.sku_id], per_buyer_max=limit)
+            members: dict[str, Any] = {"sku_ids": [draft.offer.sku_id], name: limit}
+            return PurchaseLimitExceeded(**members)
     groups_max = campaign.groups_at_once_max
     if groups_max is not None and open_groups >= groups_max:
         return TooManyGroups(groups_at_once_max=groups_max)

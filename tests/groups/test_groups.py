@@ -255,9 +255,11 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(shop: Shop) -> None
         "group_not_found",
         "campaign_item_not_found",
     ]
+    assert (refusals[1]["per_order_max"], "per_buyer_max" in refusals[1]) == (2, False)
     assert refusals[2]["payable_minor"] == PRICE_MINOR
     await shop.order("cy", quantity=2)
-    assert (await shop.order("cy", quantity=2, status=409))["code"] == "purchase_limit_exceeded"
+    too_much = await shop.order("cy", quantity=2, status=409)
+    assert (too_much["code"], too_much["per_buyer_max"]) == ("purchase_limit_exceeded", 3)
     await shop.order("cy")
     assert (await shop.order("cy", status=409))["code"] in ("too_many_groups", "purchase_limit_exceeded")
     await shop.order("dee", group_id)
