@@ -115,8 +115,12 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
-        """Somebody else's quote, or one of another cart, is none."""
-        return self.buyer_id in (None, buyer_id) and self.cart == cart_content(cart)
+        """Somebody else's quote, or one of another cart, is none.
+
+        Nor is one without login for a cart with an address: nobody looked at it, so freight and tax lack.
+        """
+        whose = (buyer_id,) if cart.address_id is not None else (None, buyer_id)
+        return self.buyer_id in whose and self.cart == cart_content(cart)
 
     def discounts(self, line: QuotedLine) -> list[Discount]:
         given = line.given

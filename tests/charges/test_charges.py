@@ -279,3 +279,21 @@ async def test_a_quote_holds_with_its_freight_and_tax_until_the_address_moves(
     line = await services.pool.fetchrow("SELECT * FROM order_line")
     assert (line["freight_minor"], line["tax_included_minor"]) == (700, 336)
     assert line["discounts"] == quote["shops"][0]["lines"][0]["discounts"]
+
+
+async def test_a_quote_from_before_the_login_takes_no_freight_and_no_tax_off_a_cart_with_an_address(
+    put: Put, buyer: Buyer, services: Services
+) -> None:
+    await put("tax_rules/vat", VAT | {"regions": ["CN"]})
+    address_id = await buyer.address()
+    stranger = Buyer(buyer.client, services, {})
+    quoted = await stranger.price({"1001": 1}, address_id=address_id)
+    assert (quoted["payable_minor"], quoted["warnings"]) == (
+        3_000,
+        ["freight_needs_address", "tax_needs_address"],
+    )
+    refused = await buyer.place({"1001": 1}, 3_000, address_id=address_id, quote_id=quoted["quote_id"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_changed")
+    # 30.00 and 10.00 to Shanghai, and 10 % of both
+    assert refused.json()["summary"]["payable_minor"] == 4_400
+    assert await buyer.orders() == 0
