@@ -114,7 +114,8 @@ class Search:
             elif coupon.rule.stack_category not in categories:
                 self._steps += 1
                 with_it = self._walk(walk, stage)
-                if with_it.steps or len(with_it.freed) > len(walk.freed):
+                gave = bool(with_it.steps) and with_it.steps[-1].entry is coupon
+                if gave or len(with_it.freed) > len(walk.freed):
                     self._visit(place, with_it, [*taken, coupon])
         if floor is None:
             self._compare(goods_minor, taken)

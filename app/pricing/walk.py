@@ -92,8 +92,14 @@ class Walk(Struct, gc=False, eq=False):
     couponed: frozenset[int] = NO_LINES
 
     def branch(self) -> Walk:
-        """A walk that goes on from here by itself, without the story so far but for freight that is freed."""
-        return Walk(self.left.copy(), [], [], self.freed.copy(), barred=self.barred, couponed=self.couponed)
+        """A walk that goes on from here by itself: of the story so far with what later rules depend on.
+
+        That is the freight that is freed, and what limited rules gave: two coupons may be of one rule.
+        """
+        counted = [step for step in self.steps if step.entry.allowance is not None]
+        return Walk(
+            self.left.copy(), counted, [], self.freed.copy(), barred=self.barred, couponed=self.couponed
+        )
 
 
 def start(lines: Sequence[Line]) -> Walk:

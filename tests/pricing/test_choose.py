@@ -97,6 +97,15 @@ def test_auto_coupons_find_what_brute_force_finds(drawn: list[tuple[Any, ...]]) 
     assert len(choice.usable) + len(choice.unusable) == len(coupons)
 
 
+def test_two_coupons_of_a_template_that_is_good_for_one_use_count_once() -> None:
+    """Both together would be the best, were both taken; after one of them the other two ask for too much."""
+    once = template("once", off(1000), limits={"uses_per_buyer_max": 1})
+    large = template("large", off(1500), condition={"min_amount_minor": 9500})
+    coupons = [coupon("c1", "once"), coupon("c2", "once"), coupon("c3", "large")]
+    result = priced(book(sku("a", 10_000), once, large), {"a": 1}, *coupons, auto_coupons=True, coupon_ids=[])
+    assert (result.coupons, result.summary.payable_minor) == ({"c3": 1500}, 8500)
+
+
 def test_many_coupons_that_do_not_lower_each_others_worth_are_all_taken() -> None:
     shop = book(sku("a", 100_000), *(template(str(n), off(100 + n)) for n in range(30)))
     coupons = [coupon(f"c{n}", str(n)) for n in range(30)]
