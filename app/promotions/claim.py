@@ -21,7 +21,8 @@ Uses = dict[UseKey, int]
 
 
 def wanted_by(checkout: Checkout) -> bool:
-    return bool(checkout.uses)
+    """A use may count nothing: of a gift whose rule has a budget alone, or of a limit lifted since a quote."""
+    return bool(checkout.uses) and bool(_wants(checkout))
 
 
 async def lock(connection: Connection, checkouts: Sequence[Checkout]) -> Uses:

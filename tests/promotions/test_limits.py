@@ -214,3 +214,31 @@ async def test_a_quote_is_honoured_only_while_the_budget_lasts(
     assert told == [(201, None), (409, FULL)]
     assert await taken(services) == {"budget CNY": 1_000}
     await assert_audit_clean(services, except_for=UNEXPORTED)
+
+
+async def test_a_gift_costs_its_rules_budget_nothing_and_is_placed(
+    publish: Any, order: Any, services: Services
+) -> None:
+    await put_sku(services.pool, "cup", price_minor=300, on_hand=5)
+    await services.prices.refresh()
+    await publish({"budget_minor": 1_000}, effect={"kind": "gift", "sku_id": "cup"})
+    placed = await order(FULL)
+    assert placed.status_code == 201, placed.text
+    skus = await services.pool.fetch("SELECT sku_id FROM order_line ORDER BY line_id")
+    assert [row["sku_id"] for row in skus] == ["1001", "cup"]
+    assert await taken(services) == {}
+    await assert_audit_clean(services, except_for=UNEXPORTED)
+
+
+async def test_a_quote_of_a_rule_whose_limits_were_lifted_is_honoured(
+    publish: Any, services: Services, client: httpx.AsyncClient, login: Login
+) -> None:
+    await publish({"uses_max": 1})
+    headers = login() | {"idempotency-key": "k"}
+    quoted = (await client.post("/shopping/cal_price/v4_4", json=CART, headers=headers)).json()
+    await publish({}, effect={"kind": "amount_off", "amount_minor": 10})
+    body = CART | {"payable_minor": LOWERED, "quote_id": quoted["quote_id"]}
+    placed = await client.post("/shopping/cart/checkout/entries", json=body, headers=headers)
+    assert (placed.status_code, placed.json().get("payable_minor")) == (201, LOWERED), placed.text
+    assert await taken(services) == {}
+    await assert_audit_clean(services, except_for=UNEXPORTED)
