@@ -97,7 +97,7 @@ def _tell(told: OrderPricing, replay: Replay, shop_id: str | None, own: Sequence
     told.charges = _charges(explained, sku_ids, replay.versions)
     told.rejected = [
         *(each for each in explained.rejected if _concerns(shop_id, each, replay.book)),
-        *(Rejected(_kind(each, priced_with), each, "", code) for each, code in priced_with.spent),
+        *(Rejected(_kind(each, priced_with), each, "", code) for each, code in priced_with.left_out),
     ]
     told.replayed = [*RULES, *(MEANS_AND_CHARGES if priced_with.charges_version is not None else ())]
     recorded, replayed = _recorded(own), _replayed(told)

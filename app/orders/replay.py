@@ -17,6 +17,7 @@ from app.lib.sql import load
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import CouponTemplateDocument, PromotionDocument
+from app.pricing.limits import Taken, UseKey
 from app.pricing.lines import BILL
 from app.pricing.priced import PricedWith
 from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule, coupon_rule, promotion_rule
@@ -50,22 +51,23 @@ async def gather(
     shop_ids = sorted({sku.shop_id for sku in skus})
     currencies = {line["shop_id"]: line["shop_currency"] for line in bought}
     version = priced_with.promotions_version
-    spent = {rule_id for rule_id, _ in priced_with.spent}
+    left_out = {rule_id for rule_id, _ in priced_with.left_out}
     promotions = await pool.fetch(sql.promotions_at, version, shop_ids)
-    asked = [each for each in priced_with.coupon_ids if each not in spent]
+    asked = [each for each in priced_with.coupon_ids if each not in left_out]
     numbers = [int(each) for each in asked if each.isdecimal() and len(each) < 19]
     coupons = await pool.fetch(sql.coupons_at, version, numbers)
     book = (
         PriceBook(lanes=lanes)
         .with_catalog([Shop(each, each, home) for each, home in currencies.items()], skus)
-        .with_promotions(_promotions(promotions, spent, lanes))
+        .with_promotions(_promotions(promotions, left_out, lanes))
         .with_templates([_template(row, lanes) for row in coupons])
+        .with_uses(_uses(priced_with.taken, currency))
     )
     held = {
         row["coupon_id"]: BuyerCoupon(row["coupon_id"], row["template_id"], "available", ALWAYS_MS, NEVER_MS)
         for row in coupons
     }
-    choices = _choices(priced_with, spent, book)
+    choices = _choices(priced_with, left_out, book)
     cart = CartRequest(currency, [_cart_line(line) for line in bought], coupon_ids=asked, choices=choices)
     buyer = Buyer(
         coupons=held,
@@ -73,19 +75,29 @@ async def gather(
         channel=priced_with.channel,
         tags=frozenset(priced_with.buyer_tags),
         is_first_order=priced_with.first_order,
+        rule_uses={each[:2]: each[3] for each in priced_with.taken if each[2] == "buyer"},
     )
     versions = {("promotion", row["rule_id"]): row["version"] for row in promotions}
     versions |= {("coupon", row["coupon_id"]): row["version"] for row in coupons}
     return Replay(cart, book, buyer, priced_with.at_ms, versions)
 
 
-def _choices(priced_with: PricedWith, spent: set[str], book: PriceBook) -> list[Choice]:
-    """Who chose a rule that was spent got none of its group: the book is without it."""
+def _uses(taken: Sequence[Taken], currency: str) -> dict[UseKey, int]:
+    """What had been taken of limited rules, by everybody."""
+    return {
+        (kind, rule_id, measure, currency if measure == "budget" else ""): units
+        for kind, rule_id, measure, units in taken
+        if measure != "buyer"
+    }
+
+
+def _choices(priced_with: PricedWith, left_out: set[str], book: PriceBook) -> list[Choice]:
+    """Who chose a rule that was left out got none of its group: the book is without it."""
     groups = {rule.choice_group for rule in book.promotions.values()}
     return [
-        msgspec.structs.replace(each, promotion_id=None) if each.promotion_id in spent else each
+        msgspec.structs.replace(each, promotion_id=None) if each.promotion_id in left_out else each
         for each in priced_with.choices
-        if each.promotion_id not in spent or each.choice_group in groups
+        if each.promotion_id not in left_out or each.choice_group in groups
     ]
 
 
@@ -126,12 +138,12 @@ def _sku(line: Row, currency: str) -> Sku:
     )
 
 
-def _promotions(rows: Sequence[Row], spent: set[str], lanes: tuple[str, ...]) -> list[Rule]:
+def _promotions(rows: Sequence[Row], left_out: set[str], lanes: tuple[str, ...]) -> list[Rule]:
     documents = [(row["rule_id"], msgspec.convert(row["document"], PromotionDocument)) for row in rows]
     return [
         promotion_rule(rule_id, document, lanes)
         for rule_id, document in documents
-        if document.enabled and rule_id not in spent
+        if document.enabled and rule_id not in left_out
     ]
 
 

@@ -15,7 +15,7 @@ from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, choose_coupons, price
-from app.pricing.limits import SPENT
+from app.pricing.limits import Taken, taken_of
 from app.pricing.priced import Priced, PricedWith
 from app.pricing.rules import Rule, milliseconds
 from app.pricing.schemas import CartRequest
@@ -42,16 +42,18 @@ async def price_cart(
         quote_ttl_s=services.settings.quote_ttl_s,
         hints=services.hints,
     )
-    spent: Sequence[tuple[str, str]] = ()
-    if book.limited:
-        spent = [(each.rule_id, each.code) for each in priced.summary.rejected if each.code in SPENT]
-    asked = cart.coupon_ids if not cart.auto_coupons else [*cart.coupon_ids, *priced.coupons]
+    asked: Sequence[str] = cart.coupon_ids
+    left_out: Sequence[tuple[str, str]] = ()
+    if cart.auto_coupons:  # what was chosen counts, whatever else the cart named
+        asked = [*asked, *priced.coupons]
+        rejected = [each for each in priced.summary.rejected if each.kind == "coupon"]
+        left_out = [(each.rule_id, each.code) for each in rejected]
     priced.priced_with = PricedWith(
         now_ms,
         book.promotions_version,
         book.catalog_version,
         asked,
-        spent,
+        left_out,
         buyer.region,
         channel,
         tuple(buyer.tags),
@@ -59,8 +61,22 @@ async def price_cart(
         cart.choices,
         book.charges_version,
         cart.points,
+        _taken(cart, asked, buyer, book) if book.limited else (),
     )
     return priced
+
+
+def _taken(cart: CartRequest, coupon_ids: Sequence[str], buyer: Buyer, book: PriceBook) -> list[Taken]:
+    """Of the limited rules that the cart meets: how much of them is left decides, also where none applied."""
+    skus = [book.skus[line.sku_id] for line in cart.lines if line.sku_id in book.skus]
+    met: set[Rule | None] = {rule for sku in skus for rule in book.rules_of(sku)}
+    held = [buyer.coupons[each].template_id for each in coupon_ids if each in buyer.coupons]
+    met.update(map(book.templates.get, held))
+    taken: list[Taken] = []
+    for rule in book.limited & met:
+        buyer_uses = buyer.rule_uses.get((rule.kind, rule.rule_id), 0)
+        taken += taken_of(rule.kind, rule.rule_id, book.uses, buyer_uses, cart.currency)
+    return taken
 
 
 async def _buyer(services: Services, buyer_id: str, cart: CartRequest, channel: str | None) -> Buyer:

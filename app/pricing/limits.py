@@ -18,6 +18,10 @@ from app.pricing.documents import Limits
 UseKey = tuple[str, str, str, str]
 
 
+# What had been taken when a cart was priced: kind, rule id, measure, how much; for that buyer and currency.
+Taken = tuple[str, str, str, int]
+
+
 class UseLimits(Struct, frozen=True, gc=False):
     """What a document allows; None: without limit."""
 
@@ -84,6 +88,18 @@ class Allowance(Struct, frozen=True, gc=False):
         if self.budget_minor is not None and sum(given) + amount_minor > self.budget_minor:
             return "budget_spent"
         return None
+
+
+def taken_of(
+    kind: str, rule_id: str, uses: Mapping[UseKey, int], buyer_uses: int, currency: str
+) -> list[Taken]:
+    """All that an allowance of this rule for this cart depends on; what is nothing is left out."""
+    counted = [
+        ("uses", uses.get((kind, rule_id, "uses", ""), 0)),
+        ("buyer", buyer_uses),
+        ("budget", uses.get((kind, rule_id, "budget", currency), 0)),
+    ]
+    return [(kind, rule_id, measure, units) for measure, units in counted if units]
 
 
 def use_limits(limits: Limits) -> UseLimits | None:

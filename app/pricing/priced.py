@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
-from app.pricing.limits import RuleUse
+from app.pricing.limits import RuleUse, Taken
 from app.pricing.schemas import Choice, LineSummary, Summary
 
 
@@ -40,8 +40,9 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     catalog_version: int
     # that the cart asked for, or that were chosen for it
     coupon_ids: Sequence[str]
-    # limited rules of which too little was left: (rule id, code)
-    spent: Sequence[tuple[str, str]] = ()
+    # not to be applied again, and why not (rule or coupon id, code): coupons that the cart named and that were
+    # not among the best; of older orders also limited rules of which too little was left
+    left_out: Sequence[tuple[str, str]] = ()
     region: str | None = None
     channel: str | None = None
     # where a rule or a price asked for them
@@ -53,6 +54,8 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     charges_version: int | None = None
     # that the cart asked for
     points: int = 0
+    # of limited rules that the cart met
+    taken: Sequence[Taken] = ()
 
 
 class Priced(Struct, gc=False):

@@ -167,6 +167,39 @@ async def test_a_spent_budget_and_an_honoured_quote_are_replayed_as_they_were(
     assert ([each["gave_minor"] for each in told["steps"]], told["matches"]) == ([500], True)
 
 
+async def test_a_choice_groups_best_that_was_spent_is_replayed_as_spent(
+    publish: Any, order: Any, pricing: Any, services: Services, op: dict[str, str]
+) -> None:
+    await publish("p", effect=TEN_OFF, choice_group="g", limits={"budget_minor": 1_500})
+    await publish("q", effect={"kind": "amount_off", "amount_minor": 400}, choice_group="g")
+    await order(9_000, "1001")
+    await services.prices.refresh()
+    late = await pricing((await order(9_600, "1001"))["order_id"], op)
+    assert ([each["rule_id"] for each in late["steps"]], late["matches"]) == (["q"], True)
+
+
+async def test_a_named_coupon_that_was_not_among_the_best_is_not_replayed(
+    order: Any, pricing: Any, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    coupons = {}
+    for template_id, amount_minor in (("small", 400), ("large", 1_000)):
+        effect = {"kind": "amount_off", "amount_minor": amount_minor}
+        document = {"name": template_id, "valid_days": 7, "effect": effect, "stack_category": "x"}
+        await client.put(f"/admin/coupon_templates/{template_id}", json=document, headers=op)
+        granted = await client.post(
+            f"/admin/coupon_templates/{template_id}/grants",
+            json={"user_ids": ["42"]},
+            headers=op | {"idempotency-key": template_id},
+        )
+        coupons[template_id] = granted.json()["coupons"][0]["coupon_id"]
+    placed = await order(9_000, "1001", auto_coupons=True, coupon_ids=[coupons["small"]])
+    told = await pricing(placed["order_id"], op)
+    assert ([each["rule_id"] for each in told["steps"]], told["matches"]) == ([coupons["large"]], True)
+    assert [(each["rule_id"], each["code"]) for each in told["rejected"]] == [
+        (coupons["small"], "stack_conflict")
+    ]
+
+
 async def test_amounts_in_a_shops_own_currency_are_replayed_as_such(
     publish: Any, order: Any, pricing: Any, services: Services, op: dict[str, str]
 ) -> None:
