@@ -25,6 +25,8 @@ from app.pricing.walk import Entry, rejection, start, walk_on
 RULES_APPLIED_MAX = 600
 # So many combinations of promotions are tried with the best coupons for each, half a millisecond each.
 SEARCHES_MAX = 6
+# Rules applied to tell what each coupon saves beside its own best promotions: 20 ms, for one screen.
+SAVINGS_APPLIED_MAX = 6_000
 # It would apply, and the cart would not be cheaper.
 BETTER_WITHOUT = "better_without"
 MINIMUM_NOT_MET = "minimum_not_met"
@@ -50,15 +52,48 @@ def settle_with_best_coupons(
 
     Coupons for gifts come on top: they make it neither cheaper nor dearer.
     """
+
+    def with_best_minor(kept: Promotions) -> int:
+        return Search(kept, coupons, lines, outlay).best().payable_minor
+
     groups = _groups(promotions)
     if coupons and 1 < prod(len(group) for group in groups) <= SEARCHES_MAX:
-        settled = _settle(
-            promotions, lambda kept: Search(kept, coupons, lines, outlay).best().payable_minor, SEARCHES_MAX
-        )
+        settled = _settle(promotions, with_best_minor, SEARCHES_MAX)
     else:
         settled = settle_choice_groups(promotions, [], lines, outlay)
+        if coupons and groups:  # what is best beside all of them may leave them more
+            beside_all = settle_choice_groups(promotions, coupons, lines, outlay)
+            settled = min(settled, beside_all, key=with_best_minor)
     search = Search(settled, coupons, lines, outlay)
-    return settled, search, _with_gifts(search.best().coupons, settled, coupons, lines)
+    best = _with_gifts(search.best().coupons, settled, coupons, lines)
+    if groups:  # as if the buyer had named these coupons: never dearer
+        settled = settle_choice_groups(promotions, best, lines, outlay)
+    return settled, search, best
+
+
+def savings(
+    promotions: Promotions,
+    sets: Sequence[list[Entry]],
+    search: Search,
+    lines: Sequence[Line],
+    outlay: Outlay | None,
+) -> list[int]:
+    """What the buyer pays less with each of these sets of coupons, named alone.
+
+    Of each choice group the promotion counts that is best beside them. Where that would take too long, those
+    that are best beside the best coupons count for all sets.
+    """
+
+    def payable_minor(coupons: list[Entry]) -> int:
+        settled = settle_choice_groups(promotions, coupons, lines, outlay)
+        return total_minor(walk_on(start(lines), in_order(settled, coupons), lines), outlay)
+
+    groups = _groups(promotions)
+    applied = min(prod(len(group) for group in groups) * len(promotions), RULES_APPLIED_MAX)
+    if not groups or applied * len(sets) > SAVINGS_APPLIED_MAX:
+        return [search.saved_minor(each) for each in sets]
+    without_minor = payable_minor([])
+    return [without_minor - payable_minor(each) for each in sets]
 
 
 def _with_gifts(

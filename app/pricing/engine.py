@@ -18,7 +18,13 @@ from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
 from app.pricing.charges import Charges, add_charges, charge
 from app.pricing.choices import honour_choices
-from app.pricing.choose import BETTER_WITHOUT, settle_choice_groups, settle_with_best_coupons, why_left_out
+from app.pricing.choose import (
+    BETTER_WITHOUT,
+    savings,
+    settle_choice_groups,
+    settle_with_best_coupons,
+    why_left_out,
+)
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import FreeFreight, Gift
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
@@ -152,11 +158,14 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
     entries, rejected = coupon_entries(held, buyer.coupons, basket, book)
     entries = with_allowances(entries, book, buyer, cart.currency)
     outlay = outlay_of(basket, book, buyer.region)
+    unsettled = promotions
     promotions, search, best = settle_with_best_coupons(promotions, entries, basket.lines, outlay)
+    sets = [best, *([entry] for entry in entries)]
+    best_saves_minor, *alone = savings(unsettled, sets, search, basket.lines, outlay)
     unsaid = (Gift, FreeFreight) if outlay is not None and outlay.freight_is_unknown else Gift
     usable = []
-    for entry in entries:
-        saves_minor = max(0, search.saves_minor(entry))
+    for entry, saved_minor in zip(entries, alone, strict=True):
+        saves_minor = max(0, saved_minor)
         why = None
         if not saves_minor and entry not in best:
             why = why_left_out(entry, [], promotions, basket.lines)
@@ -175,7 +184,6 @@ def choose_coupons(cart: CartRequest, book: PriceBook, buyer: Buyer, now_ms: int
         )
         for each in rejected
     ]
-    best_saves_minor = search.without_minor - search.payable_minor(best)
     return CouponChoice(cart.currency, usable, unusable, best_saves_minor, not_followed)
 
 

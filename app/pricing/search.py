@@ -75,9 +75,11 @@ class Search:
     def _with(self, coupons: list[Entry]) -> Walk:
         return self._walk(self._from, in_order(self._after, coupons))
 
-    def saves_minor(self, coupon: Entry) -> int:
-        """What the cart gets cheaper by with this coupon alone."""
-        return self.without_minor - self._alone[coupon]
+    def saved_minor(self, coupons: list[Entry]) -> int:
+        """What the cart gets cheaper by with exactly these coupons."""
+        if len(coupons) == 1:
+            return self.without_minor - self._alone[coupons[0]]
+        return self.without_minor - self.payable_minor(coupons)
 
     def best(self) -> Found:
         ceilings = {entry: self._most_minor(entry) for entry in (*self._coupons, *self._after)}

@@ -8,6 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.pricing.book import PriceBook
+from app.pricing.buyer import BuyerCoupon
 from app.pricing.engine import UnusableCoupon, UsableCoupon, choose_coupons
 from app.pricing.rules import Rule
 from tests.pricing.build import (
@@ -166,6 +168,34 @@ def test_choice_groups_and_coupons_are_best_together(
     shop = book(*goods, *promotions, *templates)
     automatic = priced(shop, {"a": 1, "b": 1}, *coupons, auto_coupons=True, coupon_ids=[])
     assert automatic.summary.payable_minor == cheapest
+
+
+def _beside_another_promotion(more: int) -> tuple[PriceBook, BuyerCoupon]:
+    """Of 100.00 one of a group takes 30.00 and leaves the coupon too little, the other 20.00; and more groups."""
+    shop = book(
+        sku("a", 10_000),
+        promotion("p", off(3000), choice_group="g", priority=2),
+        promotion("q", off(2000), choice_group="g", priority=1),
+        *(promotion(f"{n}{side}", off(1), choice_group=str(n)) for n in range(more) for side in "xy"),
+        template("t", off(2500), condition={"min_amount_minor": 7500}),
+    )
+    return shop, coupon("c", "t")
+
+
+def test_what_a_coupon_saves_is_beside_the_promotion_that_is_best_without_it() -> None:
+    shop, mine = _beside_another_promotion(more=0)
+    assert priced(shop, {"a": 1}).summary.payable_minor == 7000
+    assert priced(shop, {"a": 1}, mine).summary.payable_minor == 5500
+    choice = choose_coupons(cart({"a": 1}), shop, held(mine), NOW_MS)
+    assert choice.usable == [UsableCoupon("c", "Name t", 1500, best=True)]
+    assert choice.best_saves_minor == 1500
+
+
+def test_among_many_choice_groups_auto_coupons_are_no_dearer_than_naming_them() -> None:
+    shop, mine = _beside_another_promotion(more=3)
+    named = priced(shop, {"a": 1}, mine)
+    automatic = priced(shop, {"a": 1}, mine, auto_coupons=True, coupon_ids=[])
+    assert (automatic.summary.payable_minor, automatic.summary.applied) == (5497, named.summary.applied)
 
 
 def test_auto_coupons_spend_none_for_nothing_and_the_sooner_ending_of_two_equals() -> None:
