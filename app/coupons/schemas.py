@@ -26,7 +26,7 @@ class Code(Struct, frozen=True):
     redeemed: bool
 
 
-class Grant(Struct, frozen=True, forbid_unknown_fields=True):
+class Grant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A coupon for each of these buyers, or for none of them."""
 
     user_ids: Annotated[list[Id], Meta(min_length=1, max_length=GRANT_USERS_MAX)]
@@ -45,14 +45,14 @@ class Granted(Struct, frozen=True):
     coupons: list[GrantedCoupon]
 
 
-class Redeem(Struct, frozen=True, forbid_unknown_fields=True):
+class Redeem(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`address_id`: one of the buyer's, where the coupons are for some regions only."""
 
     code: Id
     address_id: Id | None = None
 
 
-class ClaimRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class ClaimRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`address_id`: one of the buyer's, where the coupons are for some regions only."""
 
     template_id: Id

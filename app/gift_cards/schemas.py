@@ -14,7 +14,7 @@ from app.lib.money import is_currency
 CARDS_MAX = 1_000
 
 
-class IssueGiftCards(Struct, frozen=True, forbid_unknown_fields=True):
+class IssueGiftCards(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`count` cards of this amount; `valid_days` None: they never end.
 
     `pays_charges`: they pay freight and tax too, and not goods alone.

@@ -13,7 +13,7 @@ from app.seats.schemas import Seat
 GroupOrderState = Literal["UNPAID", "PAID", "SUCCEEDED", "REFUNDING", "REFUNDED", "CANCELED"]
 
 
-class GroupOrderRequest(Struct, forbid_unknown_fields=True, gc=False):
+class GroupOrderRequest(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """The body of `groupbuy/orders`: `group_id` null starts a group."""
 
     campaign_item_id: Number

@@ -60,7 +60,11 @@ def key_digest(call: str, caller_id: str, key: str) -> bytes:
 
 
 def content_hash(content: object) -> bytes:
-    """16 bytes of the content as decoded: spacing and the order of keys do not matter."""
+    """16 bytes of the content as decoded: spacing and the order of keys do not matter.
+
+    Nor does a field that has its default: those Structs leave it out, so that a retry still is the same
+    request after a deployment that gave it another field.
+    """
     return blake2b(_encode(content), digest_size=16).digest()
 
 

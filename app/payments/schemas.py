@@ -15,7 +15,7 @@ ReturnUrl = Annotated[
 ]
 
 
-class PaymentRequest(Struct, forbid_unknown_fields=True):
+class PaymentRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """`return_url`: where the channel's page sends the buyer back to; an address of the web or of an app."""
 
     channel: Word

@@ -14,7 +14,7 @@ from app.points.documents import VALID_DAYS_MAX
 GRANT_USERS_MAX = 10_000
 
 
-class GrantPoints(Struct, frozen=True, forbid_unknown_fields=True):
+class GrantPoints(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`points` for each of these buyers; `valid_days` None: as long as the rules say."""
 
     user_ids: Annotated[list[Id], Meta(min_length=1, max_length=GRANT_USERS_MAX)]

@@ -13,12 +13,12 @@ from app.pricing.schemas import LINES_MAX
 OffMinor = Annotated[int, Meta(ge=0, le=TOTAL_MINOR_MAX)]
 
 
-class LineChange(Struct, forbid_unknown_fields=True):
+class LineChange(Struct, forbid_unknown_fields=True, omit_defaults=True):
     line_id: Number
     amount_minor: OffMinor
 
 
-class PriceChangeRequest(Struct, forbid_unknown_fields=True):
+class PriceChangeRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """All that is taken off from now on: it takes the place of an earlier change, and nothing takes it back.
 
     `amount_minor` is split over the lines, or `lines` says it of each; `freight_minor` is off the freight.

@@ -50,7 +50,7 @@ class Choice(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     sku_id: Id | None = None
 
 
-class CartRequest(Struct, forbid_unknown_fields=True, gc=False):
+class CartRequest(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """The body of `cal_price`. Two lines of one SKU count as one."""
 
     currency: Currency

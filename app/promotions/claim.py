@@ -21,7 +21,7 @@ Uses = dict[UseKey, int]
 
 
 def wanted_by(checkout: Checkout) -> bool:
-    """A use may count nothing: of a gift whose rule has a budget alone, or of a limit lifted since a quote."""
+    """A use may count nothing: of a gift whose rule has a budget alone, of a limit lifted since a quote."""
     return bool(checkout.uses) and bool(_wants(checkout))
 
 

@@ -41,11 +41,11 @@ class RedPacketPool(Struct, frozen=True):
     pays_charges: bool
 
 
-class FundPool(Struct, frozen=True, forbid_unknown_fields=True):
+class FundPool(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     amount_minor: AboveZero
 
 
-class SendRedPackets(Struct, frozen=True, forbid_unknown_fields=True):
+class SendRedPackets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A packet of `amount_minor` for each of these buyers, or for none of them."""
 
     user_ids: Annotated[list[Id], Meta(min_length=1, max_length=SEND_USERS_MAX)]

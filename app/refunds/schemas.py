@@ -13,7 +13,7 @@ Money = Annotated[int, Meta(ge=1, le=TOTAL_MINOR_MAX)]
 LINES_MAX = 100
 
 
-class RefundLine(Struct, forbid_unknown_fields=True):
+class RefundLine(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """`quantity` units, worth their share of what was paid; or `amount_minor`, which may be less (with
     `quantity` 0: money back, the goods stay bought)."""
 
@@ -22,7 +22,7 @@ class RefundLine(Struct, forbid_unknown_fields=True):
     amount_minor: Money | None = None
 
 
-class RefundRequest(Struct, forbid_unknown_fields=True):
+class RefundRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """No lines and no amount: all that is left. An amount without lines is spread over them."""
 
     order_id: Number

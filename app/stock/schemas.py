@@ -16,7 +16,7 @@ class SetStock(Struct, forbid_unknown_fields=True, frozen=True):
     expected_version: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
-class AdjustStock(Struct, forbid_unknown_fields=True, frozen=True):
+class AdjustStock(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """So much more or less, and why."""
 
     delta: Annotated[int, Meta(ge=-ON_HAND_MAX, le=ON_HAND_MAX)]

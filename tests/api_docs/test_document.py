@@ -234,7 +234,9 @@ def test_the_examples_are_what_the_calls_take_and_give() -> None:
     for path, example in EXAMPLES.items():
         for value, shape in zip(example, shapes[path], strict=True):
             decoded = msgspec.json.decode(msgspec.json.encode(value), type=shape)
-            assert msgspec.json.decode(msgspec.json.encode(decoded)) == value
+            # a request leaves out what is as usual (app/lib/idempotency.py)
+            said = {field: getattr(decoded, field) for field in value}
+            assert msgspec.json.decode(msgspec.json.encode(said)) == value
 
 
 def test_every_body_has_an_example_and_every_example_is_taken_as_it_stands(document: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def test_choice_groups_and_coupons_are_best_together(
 
 
 def _beside_another_promotion(more: int) -> tuple[PriceBook, BuyerCoupon]:
-    """Of 100.00 one of a group takes 30.00 and leaves the coupon too little, the other 20.00; and more groups."""
+    """Of 100.00 one of a group takes 30.00 and leaves the coupon too little, the other takes 20.00."""
     shop = book(
         sku("a", 10_000),
         promotion("p", off(3000), choice_group="g", priority=2),
