@@ -63,14 +63,15 @@ LEFT JOIN LATERAL (SELECT * FROM shop_history AS h WHERE h.shop_id = item.shop_i
 WHERE s.sku_id = ANY($2::text[]);
 
 -- name: balances_before
--- What a root order's balances held when it took something of them, and what else decided how much.
+-- What a root order's balances held when it took something of them, and what else decided how much. Points stand
+-- on an account of their buyer, whose id need not be a number.
 SELECT d.kind, e.balance_after - e.amount_minor AS amount, c.card_id::text, c.code, c.currency AS card_currency,
     k.packet_id::text, p.name, p.shop_id, p.currency AS packet_currency, k.amount_minor AS packet_minor,
     k.min_amount_minor, coalesce(c.pays_charges, k.pays_charges, false) AS pays_charges
 FROM (SELECT DISTINCT kind, account FROM order_deduction WHERE root_id = $1) AS d
 JOIN ledger_entry AS e ON e.posting_kind = 'freeze' AND e.posting_id = $1 AND e.account = d.account
-LEFT JOIN gift_card AS c ON d.kind = 'gift_card' AND c.card_id = split_part(d.account, ':', 2)::bigint
-LEFT JOIN red_packet AS k ON d.kind = 'red_packet' AND k.packet_id = split_part(d.account, ':', 2)::bigint
+LEFT JOIN gift_card AS c ON c.card_id = CASE WHEN d.kind = 'gift_card' THEN split_part(d.account, ':', 2)::bigint END
+LEFT JOIN red_packet AS k ON k.packet_id = CASE WHEN d.kind = 'red_packet' THEN split_part(d.account, ':', 2)::bigint END
 LEFT JOIN red_packet_pool AS p USING (pool_id);
 
 -- name: price_changes_of

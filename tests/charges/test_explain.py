@@ -176,6 +176,18 @@ async def test_freight_in_another_currency_is_replayed_with_the_orders_own_rate(
     assert (told["charges"][0]["amount_minor"], told["matches"]) == (710, True)
 
 
+async def test_the_points_of_a_buyer_whose_id_is_no_number_are_replayed(
+    op: Operator, client: httpx.AsyncClient, services: Services, login: Login
+) -> None:
+    buyer = Buyer(client, services, login("lin:7 a"))
+    await op.points_rules(cap_bp=1_000)
+    await op.grant(500, "lin:7 a")
+    placed = await buyer.place(CART, 15_900, points=500, address_id=await buyer.address())
+    told = await pricing(op, placed.json()["order_id"])
+    (step,) = told["steps"]
+    assert (step["kind"], step["gave_minor"], told["matches"]) == ("points", 500, True)
+
+
 async def test_an_order_from_before_charges_were_kept_replays_its_rules_alone(
     op: Operator, buyer: Buyer, services: Services
 ) -> None:
