@@ -42,7 +42,7 @@ def test_the_configured_order_of_lanes_decides_the_price(
     ],
 )
 def test_lanes_that_are_not_each_named_once_do_not_start(lanes: tuple[str, ...], said: str) -> None:
-    settings = Settings(database_url="x", redis_url="y", lanes=lanes)
+    settings = Settings(database_url="postgresql://x", redis_url="redis://y", lanes=lanes)
     with pytest.raises(SystemExit, match=said):
         settings.check()
 
