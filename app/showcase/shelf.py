@@ -65,6 +65,7 @@ class Shelf:
         self._learning: Batcher[int, None] = Batcher(
             self._learn, name="showcase", size_max=READ_SIZE_MAX, lanes_max=1, backlog_max=BACKLOG_MAX
         )
+        self._learning_now: dict[int, asyncio.Future[None]] = {}
         self._pages: Batcher[Wanted, list[WaitingGroup]] = Batcher(
             self._read_pages,
             name="waiting-groups",
@@ -125,7 +126,14 @@ class Shelf:
         self._asked |= {each.campaign_id: now for each in campaigns}
         unknown = [each.campaign_id for each in campaigns if each.campaign_id not in self._known]
         if unknown:
-            await asyncio.gather(*[self._learning.submit(each) for each in unknown])
+            await asyncio.gather(*[asyncio.shield(self._being_learned(each)) for each in unknown])
+
+    def _being_learned(self, campaign_id: int) -> asyncio.Future[None]:
+        """A crowd that asks for the same campaigns at one moment waits as one, however many it is."""
+        learning = self._learning_now.get(campaign_id)
+        if learning is None or learning.done():
+            learning = self._learning_now[campaign_id] = self._learning.submit(campaign_id)
+        return learning
 
     async def _learn(self, campaign_ids: Sequence[int]) -> list[None]:
         found = await self._read_availability(set(campaign_ids))
@@ -192,6 +200,7 @@ class Shelf:
             by_id = self.campaigns.by_id
             self._asked = {one: at for one, at in self._asked.items() if at > oldest and one in by_id}
             self._known = {one: seen for one, seen in self._known.items() if one in self._asked}
+            self._learning_now = {one: each for one, each in self._learning_now.items() if not each.done()}
             for some in _parts(list(self._asked)):
                 found = await self._read_availability(some)
                 self._known |= found

@@ -115,7 +115,7 @@ async def test_a_crowd_that_asks_at_one_moment_waits_for_one_reading(
 
     async with transaction(services.pool) as connection:
         await connection.execute("LOCK TABLE stock_pool")
-        crowd = asyncio.gather(*[services.shelf.of_items(["tea"]) for _ in range(500)])
+        crowd = asyncio.gather(*[services.shelf.of_items(["tea"]) for _ in range(5_000)])
         await wait_until(some_wait)
         assert await waiting() <= 2  # the crowd's reading, and a poll's
     assert {each.offer.sku_id for (each,) in await crowd} == {"1001"}
