@@ -85,7 +85,11 @@ async def _buyer(services: Services, buyer_id: str, cart: CartRequest, channel: 
     if cart.coupon_ids or cart.auto_coupons:
         coupons = await services.coupons.of(buyer_id)
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
-    buyer = Buyer(coupons, purse, await _region(services, buyer_id, cart), channel)
+    region = None if cart.address_id is None else await _region(services, buyer_id, cart)
+    buyer = Buyer(coupons, purse, region, channel)
+    book = services.prices.book
+    if not (book.limited_by_buyer or book.asks_who or book.has_member_prices):
+        return buyer
     return await _with_what_rules_ask(services, buyer_id, cart, buyer)
 
 
