@@ -1,7 +1,7 @@
 """The heap in huge pages, where the kernel gives them.
 
 Pricing a cart looks at a few objects each in hundreds of pages of 4 KiB, and the processor remembers where
-only so many pages are: in pages of 2 MiB a price takes a sixth less (docs/performance.md). Nothing depends on
+only so many pages are: in pages of 2 MiB a price takes clearly less (docs/performance.md). Nothing depends on
 it: without Linux, or where the kernel has none to give, the heap stays as it was.
 """
 
