@@ -86,18 +86,18 @@ async def _check_gate(services: Services) -> Finding:
 
 async def _lasting_drifts(services: Services) -> list[Violation]:
     """Those that every look has found at the same place."""
-    lasting = await _measure_drift(services)
+    lasting = await measure_gate_drift(services)
     for _ in range(DRIFT_LOOKS - 1):
         if not lasting:
             break
         await asyncio.sleep(DRIFT_WAIT_S)
-        again = await _measure_drift(services)
+        again = await measure_gate_drift(services)
         lasting = {place: again[place] for place in lasting.keys() & again.keys()}
     return list(lasting.values())
 
 
-async def _measure_drift(services: Services) -> dict[str, Violation]:
-    """By place, of all gates."""
+async def measure_gate_drift(services: Services) -> dict[str, Violation]:
+    """By place, of all gates. Raises GateDown."""
     stock = await measure_drift(services.valkey, services.pool)
     coupons = await measure_coupon_drift(services.valkey, services.pool)
     found: list[tuple[str, int | str, int | str]] = [

@@ -85,7 +85,12 @@ class CouponCommitter:
         except TRANSIENT_ERRORS as error:
             log.error("coupons_given_up", claims=len(batch), error=repr(error))
             return [OutcomeUnknown()] * len(batch)  # released by nobody until the ledger has been asked
-        await self._held.forget(each.buyer_id for each in numbers.given)
+        # A replayed claim's process may have died after its commit, before it told anyone.
+        await self._held.forget(
+            taken.once.caller_id
+            for taken, outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, Answer)
+        )
         await self._gate.tell(numbers, _settled(batch, outcomes))
         return outcomes
 
@@ -99,7 +104,8 @@ async def take_batch(connection: Connection, batch: Sequence[Taken]) -> tuple[li
     for digest, earlier in (await take_keys(connection, [each.once for each in batch])).items():
         outcomes[digest] = earlier
     new = [each for each in batch if each.once.digest not in outcomes]
-    numbers = await ledger.lock(connection, [(each.template_id, each.once.caller_id) for each in new])
+    # Those of replayed claims too: the gate takes their numbers from here.
+    numbers = await ledger.lock(connection, [(each.template_id, each.once.caller_id) for each in batch])
     answers: dict[bytes, Answer] = {}
     for each in new:
         try:

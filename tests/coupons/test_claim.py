@@ -11,8 +11,9 @@ import pytest
 from app.bootstrap import Services
 from app.coupons.commit import Taken, take_batch
 from app.coupons.gate import Claim
-from app.coupons.keys import gate_keys
-from app.coupons.reconcile import reconcile_coupons
+from app.coupons.keys import buyer_coupons_key, gate_keys
+from app.coupons.reconcile import measure_coupon_drift, reconcile_coupons
+from app.coupons.schemas import ClaimRequest
 from app.coupons.scripts import Asked, Verdict
 from app.lib.clock import OffsetClock
 from app.lib.idempotency import identify
@@ -185,7 +186,7 @@ async def test_the_ledger_refuses_what_the_gate_wrongly_lets_through_and_the_gat
     await services.redis.set(count, 0)
     await services.redis.hdel(buyers, "42")
     assert (await claim(client, login(), "t")).json() == first.json()
-    assert await in_gate(services) == (0, 0)
+    assert await in_gate(services) == (1, 0)
     assert await given(services) == (1, 1, 1)
 
 
@@ -241,6 +242,26 @@ async def test_a_claim_sent_again_after_a_lost_commit_finds_its_own_coupon(
             outcomes += (await take_batch(connection, [taken]))[0]
     assert outcomes[0] == outcomes[1]
     assert await given(services) == (1, 1, 1)
+
+
+async def test_who_died_after_the_commit_has_gate_and_cache_told_by_the_next_try(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
+) -> None:
+    await put_template(client, op, "t", claimable=True, quantity_total=5, per_buyer_max=2)
+    await claim(client, login("42"), "t")  # loads the gate
+    wanted = ClaimRequest(template_id="t")
+    once = identify("coupon/claim", "42", "k2", wanted)
+    asked = Claim(services.prices.book.offers["t"], Asked(once.digest.hex(), "42", is_open=True))
+    await services.redis.delete(buyer_coupons_key("42"))  # the mark of the first claim, later
+    assert len(await services.coupons.of("42")) == 1
+    assert (await services.taking.gate.ask(asked)).verdict is Verdict.CLAIMED
+    async with transaction(services.pool) as connection:
+        await take_batch(connection, [Taken(once, "t", services.ids.next(), services.clock.now())])
+    again = await claim(client, login("42"), "t", key="k2")
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert await in_gate(services) == (2, 0)
+    assert await measure_coupon_drift(services.valkey, services.pool) == []
+    assert len(await services.coupons.of("42")) == 2
 
 
 async def test_a_gate_that_came_back_as_it_was_is_found_and_forgotten(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from app.audit.audit import measure_gate_drift
 from app.bootstrap import Services, open_services
 from app.lib.auth import make_token
 from app.lib.migrate import migrate
@@ -23,7 +24,6 @@ from app.runtime.embedded import EmbeddedServers, start_servers
 from app.runtime.installation import listen
 from app.runtime.process import end
 from app.settings import Settings
-from app.stock.reconcile import measure_drift
 from tests.faults.rush import Sale, ask, checkout_request
 from tests.sandbox.process import free_port
 from tests.waiting import wait_until
@@ -111,14 +111,14 @@ class Stack:
             await wait_until(offered, READY_LIMIT_S)
 
     async def wait_settled(self) -> None:
-        """Until the gate holds nothing in flight and equals the ledger."""
+        """Until the stock's gate holds nothing in flight and every gate equals the ledger."""
 
         async def settled() -> bool:
             try:
-                drift = await measure_drift(self.services.valkey, self.services.pool)
+                drift = await measure_gate_drift(self.services)
             except GateDown:  # the breaker opens again a moment after Valkey is back
                 return False
-            return drift == [] and await self.in_flight() == 0
+            return not drift and await self.in_flight() == 0
 
         await wait_until(settled, SETTLE_LIMIT_S)
 
