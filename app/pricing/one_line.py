@@ -11,24 +11,24 @@ from typing import Any
 
 from app.lib.money import percent_half_up
 from app.pricing.documents import AmountOff, FixedPrice, PercentOff, Tiers
-from app.pricing.lines import Line
 
 
-def percent_off(effect: PercentOff, _: Line, left_minor: int, base_minor: int) -> int:
-    return min(percent_half_up(base_minor, effect.percent_bp), left_minor)
+def percent_off(effect: PercentOff, _: int, left_minor: int, base_minor: int) -> int:
+    amount_minor = percent_half_up(base_minor, effect.percent_bp)
+    return amount_minor if amount_minor < left_minor else left_minor
 
 
-def amount_off(effect: AmountOff, line: Line, left_minor: int, _: int) -> int:
-    times = line.quantity if effect.per == "unit" else 1
-    return min(effect.amount_minor * times, left_minor)
+def amount_off(effect: AmountOff, quantity: int, left_minor: int, _: int) -> int:
+    amount_minor = effect.amount_minor * (quantity if effect.per == "unit" else 1)
+    return amount_minor if amount_minor < left_minor else left_minor
 
 
-def tiers(effect: Tiers, line: Line, left_minor: int, base_minor: int) -> int:
+def tiers(effect: Tiers, quantity: int, left_minor: int, base_minor: int) -> int:
     by_amount = effect.tiers[0].min_amount_minor is not None
-    reached = base_minor if by_amount else line.quantity
+    reached = base_minor if by_amount else quantity
     amount_minor = 0
     for tier in effect.tiers:  # the highest first: rules.py has sorted them
-        threshold = tier.threshold
+        threshold = (tier.min_amount_minor if by_amount else tier.min_quantity) or 0
         if reached < threshold:
             continue
         if tier.percent_bp is not None:
@@ -38,12 +38,13 @@ def tiers(effect: Tiers, line: Line, left_minor: int, base_minor: int) -> int:
     return min(amount_minor, left_minor)
 
 
-def fixed_price(effect: FixedPrice, line: Line, left_minor: int, _: int) -> int:
-    return max(0, left_minor - effect.price_minor * line.quantity)
+def fixed_price(effect: FixedPrice, quantity: int, left_minor: int, _: int) -> int:
+    price_minor = effect.price_minor * quantity
+    return left_minor - price_minor if left_minor > price_minor else 0
 
 
-OneLineFunction = Callable[[Any, Line, int, int], int]
-# each enters with its line, what is left of it, and what its percentage looks at
+OneLineFunction = Callable[[Any, int, int, int], int]
+# each enters with the line's quantity, what is left to be paid of it, and what a percentage looks at
 ONE_LINE: dict[type, OneLineFunction] = {
     PercentOff: percent_off,
     AmountOff: amount_off,

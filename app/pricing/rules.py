@@ -29,6 +29,7 @@ from app.pricing.documents import (
 )
 from app.pricing.lanes import LANES
 from app.pricing.limits import UseLimits, use_limits
+from app.pricing.one_line import ONE_LINE, OneLineFunction
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -93,6 +94,8 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     effect: Effect | TakePoints
     max_discount_minor: int | None
     max_quantity: int | None
+    # how it lowers a single line, where there is a short way (one_line.py)
+    lowers_one: OneLineFunction | None = None
     # it names an amount and no currency: that of the shop, whose goods it lowers in no other
     home_only: bool = False
     exclusive: bool = False
@@ -173,6 +176,7 @@ def _shared(
         "effect": effect,
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
+        "lowers_one": ONE_LINE.get(type(effect)) if max_quantity is None and aim is None else None,
         "use_limits": use_limits(limits),
         "audience": audience(condition),
         "home_only": not condition.currencies and names_amount((condition, effect, limits)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints
 from app.pricing.limits import SPENT, RuleUse, with_use
@@ -49,12 +50,14 @@ def summarize(
     discounts: list[list[Discount]] = [[] for _ in lines]
     # beside promotions, which are most of the rules: theirs is what remains
     by_kind: dict[str, list[int]] = {}
+    totals: dict[str, int] = {}
     applied: list[Discount] = []
     coupons: dict[str, int] = {}
     uses: list[RuleUse] = []
     for step in walk.steps:
-        rule, rule_id, total_minor = step.entry.rule, step.entry.rule_id, step.total_minor
-        kind, indexes = rule.kind, step.indexes
+        entry = step.entry
+        rule, rule_id = entry.rule, entry.rule_id
+        kind, indexes, total_minor = rule.kind, step.indexes, step.total_minor
         if rule.use_limits is not None:
             uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
         whole = Discount(kind, rule_id, rule.name, total_minor)
@@ -68,10 +71,14 @@ def summarize(
         if kind != "promotion":
             if kind == "coupon":
                 coupons[rule_id] = total_minor
+            totals[kind] = totals.get(kind, 0) + total_minor
             amounts = by_kind.setdefault(kind, [0] * len(lines))
             for index, amount in zip(indexes, step.amounts, strict=True):
                 amounts[index] += amount
-    priced_lines = [_priced_line(*each, hints) for each in zip(lines, walk.left, discounts, strict=True)]
+    priced_lines = [
+        _priced_line(line, left_minor, given, hints)
+        for line, left_minor, given in zip(lines, walk.left, discounts, strict=True)
+    ]
     for kind, amounts in by_kind.items():
         _keep_apart(kind, amounts, priced_lines)
     priced_lines += gifts.lines
@@ -81,13 +88,12 @@ def summarize(
     shops = group_by_shop(priced_lines)
     goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
-    totals = {kind: sum(amounts) for kind, amounts in by_kind.items()}
     freight_minor = tax_minor = 0
     points_used = points_earned = 0  # counted by deductions.py
     # By position: naming eighteen fields takes longer than adding up the cart.
     summary = Summary(
         quote_id,
-        datetime.fromtimestamp(basket.now_ms // 1000 + quote_ttl_s, UTC),
+        _moment(basket.now_ms // 1000 + quote_ttl_s),
         basket.currency,
         goods_minor,
         goods_minor - payable_minor - sum(totals.values()),
@@ -106,6 +112,11 @@ def summarize(
         [f"{SOLD_OUT}: {each.gift.sku_id}" for each in gifts.gone],
     )
     return Priced(summary, priced_lines, basket.flash_sale, coupons, uses=uses)
+
+
+@lru_cache(maxsize=16)  # all quotes of a second end in the same one
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _count_gift(entry: Entry, coupons: dict[str, int], uses: list[RuleUse]) -> list[RuleUse]:

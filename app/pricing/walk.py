@@ -17,7 +17,7 @@ from app.pricing.documents import Gift
 from app.pricing.effects import EFFECTS, in_scope
 from app.pricing.limits import Allowance
 from app.pricing.lines import Line
-from app.pricing.one_line import ONE_LINE, OneLineFunction
+from app.pricing.one_line import OneLineFunction
 from app.pricing.rules import Rule
 from app.pricing.schemas import Rejected
 
@@ -134,7 +134,10 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
                 walk.misses.append(Miss(entry, "barred_by_promotion"))
         if not indexes or (aimed is not None and not aimed):
             continue
-        outcome = _apply(entry, indexes, aimed, left, lines)
+        if len(indexes) == 1 and rule.lowers_one is not None:  # most rules of a long list meet one line
+            outcome: Outcome = _apply_to_one(entry, indexes, rule.lowers_one, left, lines)
+        else:
+            outcome = _apply(entry, indexes, aimed, left, lines)
         if entry.allowance is not None:
             outcome = _within(entry.allowance, entry, outcome, walk)
         if isinstance(outcome, Miss):
@@ -146,7 +149,7 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             _note_gift_or_freight(outcome, walk)
             continue
         walk.steps.append(outcome)
-        if len(outcome.indexes) == 1:  # most rules of a long list meet one line
+        if len(outcome.indexes) == 1:
             left[outcome.indexes[0]] -= outcome.total_minor
         else:
             for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
@@ -214,10 +217,6 @@ def _apply(
     lines: Sequence[Line],
 ) -> Outcome:
     rule = entry.rule
-    if len(indexes) == 1 and aimed is None and rule.max_quantity is None:
-        lowers_one = ONE_LINE.get(type(rule.effect))
-        if lowers_one is not None:
-            return _apply_to_one(entry, indexes, lowers_one, left, lines)
     scope = in_scope(rule, lines, indexes, left)
     if rule.min_amount_minor or rule.min_quantity:
         missing_minor = rule.min_amount_minor - sum(scope.base)
@@ -247,15 +246,19 @@ def _apply_to_one(
     left: list[int],
     lines: Sequence[Line],
 ) -> Step | Miss:
-    rule, index = entry.rule, indexes[0]
-    line, left_minor = lines[index], left[index]
-    base_minor = line.list_price_minor * line.quantity if rule.on_list_price else left_minor
-    if base_minor < rule.min_amount_minor or line.quantity < rule.min_quantity:
-        missing_quantity = rule.min_quantity - line.quantity
+    rule = entry.rule
+    index = indexes[0]
+    line = lines[index]
+    left_minor = left[index]
+    quantity = line.quantity
+    base_minor = line.list_price_minor * quantity if rule.on_list_price else left_minor
+    if base_minor < rule.min_amount_minor or quantity < rule.min_quantity:
+        missing_quantity = rule.min_quantity - quantity
         return _minimum_not_met(entry, rule.min_amount_minor - base_minor, missing_quantity)
-    amount_minor = lowers(rule.effect, line, left_minor, base_minor)
-    if rule.max_discount_minor is not None:
-        amount_minor = min(amount_minor, rule.max_discount_minor)
+    amount_minor = lowers(rule.effect, quantity, left_minor, base_minor)
+    most_minor = rule.max_discount_minor
+    if most_minor is not None and amount_minor > most_minor:
+        amount_minor = most_minor
     if amount_minor == 0:
         return Miss(entry, "gave_nothing")
     return Step(entry, indexes, [amount_minor], amount_minor)

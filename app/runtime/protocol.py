@@ -31,6 +31,8 @@ class BoundedHead(HttpToolsProtocol):
     beside_body_bytes = 0
     in_message = False
     late: asyncio.TimerHandle | None = None
+    # since when nothing is asked; None: something is
+    idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,7 +54,8 @@ class BoundedHead(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         if self.late is not None:
             self._forget_late()
 
@@ -92,12 +95,38 @@ class BoundedHead(HttpToolsProtocol):
     def _end_message(self) -> None:
         self.in_message, self.beside_body_bytes = False, 0
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._wait_for_next()
+
     def _wait_for_next(self) -> None:
-        self._unset_keepalive_if_required()
-        if not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        """Not for ever. One timer serves a connection for as long as it lives: uvicorn's, one for each
+        answer, cost more than the answer's headers."""
+        if self.transport.is_closing():
+            return
+        self.idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self.idle_since = None
+
+    def _end_if_idle(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self.idle_since is None:
+            return
+        left_s = self.idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self._end_if_idle)
 
     def _forget_late(self) -> None:
         assert self.late is not None
@@ -125,6 +154,7 @@ class HotCall:
         "response_complete",
         "route",
         "started",
+        "task",
     )
 
     message_event = _NobodyWaits()
@@ -136,6 +166,7 @@ class HotCall:
         self.body_bytes = 0
         self.started = False
         self.more_body = True
+        self.task: asyncio.Task[None] | None = None
         self.keep_alive = True
         self.disconnected = False
         self.response_complete = False
@@ -147,9 +178,18 @@ class HotLane(BoundedHead):
     cycle: RequestResponseCycle | HotCall  # type: ignore[assignment]
     flow: FlowControl
 
+    def on_message_begin(self) -> None:
+        """ASGI's scope, which uvicorn makes here, waits until somebody needs it."""
+        self.in_message = True
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         route = self._hot_route()
         if route is None:
+            head = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = head
+            self.scope["headers"] = self.headers
             super().on_headers_complete()
             return
         self.cycle = HotCall(route, self.headers)
@@ -194,18 +234,20 @@ class HotLane(BoundedHead):
 
     def _start(self, call: HotCall) -> None:
         call.started = True
-        task = self.loop.create_task(self._answer(call))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        call.task = self.loop.create_task(self._answer(call))
+        self.tasks.add(call.task)
 
     async def _answer(self, call: HotCall) -> None:
         front = self.app
         assert isinstance(front, Front)
-        status, headers, body = await front.answer(
-            call.route, dict(call.headers), self.client, b"".join(call.pieces)
-        )
-        if self.flow.write_paused:
-            await self.flow.drain()
+        try:
+            status, headers, body = await front.answer(
+                call.route, dict(call.headers), self.client, b"".join(call.pieces)
+            )
+            if self.flow.write_paused:
+                await self.flow.drain()
+        finally:  # by a callback of the task it would take another turn of the loop
+            self.tasks.discard(call.task)
         if not call.keep_alive:
             headers.append((b"connection", b"close"))
         parts = [STATUS_LINE[status]]
