@@ -67,6 +67,11 @@ IDEMPOTENCY_KEY = {
     "description": "A repeat with the same content gets the first answer, with `Idempotent-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+# Of parameters that mean the same wherever they stand.
+DESCRIBED = {
+    "limit": {"description": "How many are shown at most."},
+    "cursor": {"description": "The `next_cursor` of the page before; what has not its form is 400."},
+}
 # What a cart costs may depend on it.
 CHANNEL: dict[str, Any] = {
     "name": "X-Channel",
@@ -167,6 +172,7 @@ def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> list[dict[str, 
             "in": definition.param_type.value,
             "required": field.default is Empty,
             "schema": schemas.of(_bounded(field)),
+            **DESCRIBED.get(name, {}),
         }
         for name, field in handler.parsed_fn_signature.parameters.items()
         if isinstance(definition := field.kwarg_definition, PathParameter | QueryParameter)
