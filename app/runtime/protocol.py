@@ -20,6 +20,7 @@ from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute
 # A token and a few headers are 2 KB. What a chunked body brings beside its bytes (sizes of chunks, trailers)
 # counts with them: 5 bytes a chunk, so that chunks of one byte make up a body of 50 KB and no more.
 HEAD_BYTES_MAX = 256 * 1024
+HEAD_TOO_LARGE = "The head of this request is too large."
 # From its first byte to its last. A phone in a tunnel needs seconds for 64 KiB; who needs longer holds a
 # connection for nothing.
 REQUEST_WITHIN_S = 60.0
@@ -41,7 +42,7 @@ class BoundedHead(HttpToolsProtocol):
         super().data_received(data)
         if self.in_message:
             if self.beside_body_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The head of this request is too large.")
+                self.send_400_response(HEAD_TOO_LARGE)
             elif self.late is None:
                 self.late = self.loop.call_later(REQUEST_WITHIN_S, self.timeout_keep_alive_handler)
             return
@@ -72,10 +73,21 @@ class BoundedHead(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self._head_bytes() > HEAD_BYTES_MAX:  # the count above lacks what came with the call before
+            self.send_400_response(HEAD_TOO_LARGE)
+            raise ValueError(HEAD_TOO_LARGE)  # which ends the parser
+        self._begin_call()
+        # What comes after the body in a header's shape is none: whoever checks headers has not seen it.
+        self.headers = []
+
+    def _head_bytes(self) -> int:
+        """But for some 20 of its first line."""
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+
+    def _begin_call(self) -> None:
         super().on_headers_complete()
         if self.parser.should_upgrade():  # to what we do not speak, and the parser reads no further
             self.cycle.keep_alive = False
-        self._end_head()
 
     def on_body(self, body: bytes) -> None:
         self.beside_body_bytes -= len(body)
@@ -84,10 +96,6 @@ class BoundedHead(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._end_message()
         super().on_message_complete()
-
-    def _end_head(self) -> None:
-        """What comes after the body in a header's shape is none: whoever checks headers has not seen it."""
-        self.headers = []
 
     def _end_message(self) -> None:
         self.in_message, self.beside_body_bytes = False, 0
@@ -147,13 +155,12 @@ class HotLane(BoundedHead):
     cycle: RequestResponseCycle | HotCall  # type: ignore[assignment]
     flow: FlowControl
 
-    def on_headers_complete(self) -> None:
+    def _begin_call(self) -> None:
         route = self._hot_route()
         if route is None:
-            super().on_headers_complete()
-            return
-        self.cycle = HotCall(route, self.headers)
-        self._end_head()
+            super()._begin_call()
+        else:
+            self.cycle = HotCall(route, self.headers)
 
     def _hot_route(self) -> HotRoute[Any] | None:
         """None: not for the shorter way."""

@@ -193,6 +193,23 @@ async def test_what_comes_after_the_body_has_a_limit(connection: Connection, sku
     assert body == b"The head of this request is too large."
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/"], ids=["shorter way", "longer way"])
+@pytest.mark.parametrize(("more", "status"), [(-100, 200), (100, 400)], ids=["large", "too large"])
+async def test_a_head_has_one_limit_however_it_arrives(
+    connection: Connection, sku_id: str, path: str, more: int, status: int
+) -> None:
+    """Here its first half comes with the call before it."""
+    body, half = body_of(sku_id), HEAD_BYTES_MAX // 2
+    without = len(request(body, path=path)) - len(body)
+    sent = request(body, f"x: {'a' * (HEAD_BYTES_MAX + more - without)}", path=path)
+    connection.writer.write(request(body) + sent[:half])
+    assert payable(await connection.answer()) == 700
+    connection.writer.write(sent[half:])
+    answer = await connection.answer()
+    assert answer[0] == status
+    assert status == 200 or answer[2] == b"The head of this request is too large."
+
+
 async def test_a_body_of_many_small_pieces_is_a_body(connection: Connection, sku_id: str) -> None:
     spaces = [b" "] * (HEAD_BYTES_MAX // 8)
     connection.writer.write(chunked(body_of(sku_id), *spaces))
