@@ -137,7 +137,9 @@ def _operation(path: str, method: str, handler: HTTPRouteHandler, schemas: _Sche
         if also.data_container is not None:
             told["content"] = schemas.content(also.data_container, None, also.media_type)
         operation["responses"][str(status)] = told
-    operation["responses"] |= problem_responses(_problems(operation, handler))
+    for code, problem in problem_responses(_problems(operation, handler)).items():
+        page = operation["responses"].get(code, {"content": {}})  # what people get in the problem's place
+        operation["responses"][code] = {**problem, "content": problem["content"] | page["content"]}
     return operation
 
 

@@ -166,6 +166,12 @@ def test_events_are_described_by_what_each_of_them_holds(document: dict[str, Any
     ]["examples"].keys()
 
 
+def test_a_page_has_pages_for_its_errors_too(document: dict[str, Any]) -> None:
+    answers = operations(document)["GET /g/{share_code}"]["responses"]
+    assert list(answers["404"]["content"]) == ["text/html"]
+    assert answers["503"]["content"].keys() == {"application/problem+json", "text/html"}
+
+
 def test_every_error_code_of_the_service_is_named_by_some_operation(document: dict[str, Any]) -> None:
     named = set().union(*(codes(operation) for operation in operations(document).values()))
     assert sorted(raised_codes() - named - set(NOT_OF_A_ROUTE)) == []
