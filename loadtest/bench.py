@@ -30,7 +30,7 @@ from loadtest.cases import (
 )
 from loadtest.engine import measure_engine
 from loadtest.goods import SKUS_MIN
-from loadtest.measure import Sample, measure
+from loadtest.measure import Sample, in_words, measure
 from loadtest.open_groups import open_groups
 from loadtest.preload import preload_orders, preload_promotions
 from loadtest.processes import Processes, Server
@@ -80,7 +80,7 @@ def bench(
         figures = report.summarize(samples, engine, options)
         report.show(figures, console)
         console.print(f"Written to {report.store(figures, 'bench.json')}")
-        problems = [f"{name}: {each.median.unexpected} unexpected answers"
+        problems = [f"{name}: {in_words(each.median)}"
                     for name, each in figures.cases.items() if each.median.unexpected]  # fmt: skip
         apis = [server for name, server in servers.items() if name not in ECHO_SERVERS]
         problems += ledger_problems(processes, apis, orders)

@@ -35,7 +35,7 @@ ECHO_SERVERS = ("limit", ECHO)
 
 @dataclass(frozen=True)
 class Case:
-    """`server` is who answers: an echo of loadtest/echo.py, or an API process."""
+    """`server` is who answers: an echo of loadtest/echo.py, or an API process. `outcome`: where it orders."""
 
     name: str
     server: str
@@ -43,6 +43,7 @@ class Case:
     requests: str
     status: int
     what: str
+    outcome: str = "placed"
 
 
 CASES = (
@@ -53,7 +54,7 @@ CASES = (
     Case("group_query", API, GROUP_QUERY_PATH, "group_query", 200, "ten items on sale by group buying"),
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
-    Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone"),
+    Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone", "out_of_stock"),
     Case("group_join", API, GROUP_PATH, GROUP_JOIN, 201, "slots in open groups of ten, durable"),
     Case(
         "checkout_1", API_BATCH_OF_1, CHECKOUT_PATH, "checkout", 201, "checkout, each in its own transaction"

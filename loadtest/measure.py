@@ -6,8 +6,10 @@ time a request per process. CPU time tells where the work is done also when othe
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -18,18 +20,26 @@ from loadtest.wrk import WrkResult, run_wrk
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One run of one case; CPU in microseconds of one core, for one request."""
+    """One run of one case; CPU in microseconds of one core, for one request.
+
+    `unexpected`: how many by status, or by what wrk saw of those that never came. `outcomes`: of orders,
+    those that the case does not want.
+    """
 
     requests: int
     requests_per_s: float
     latency_ms_p50: float
     latency_ms_p99: float
-    unexpected: int
+    unexpected: dict[str, int]
+    outcomes: dict[str, int]
     orders_per_commit: float
     server_cpu_us: float
     postgres_cpu_us: float
     valkey_cpu_us: float
     wrk_cpu_us: float
+
+
+SUMMED = ("unexpected", "outcomes")
 
 
 def measure(
@@ -54,7 +64,8 @@ def measure(
         requests_per_s=seen.requests / (seen.duration_us / 1e6),
         latency_ms_p50=seen.latency_us_p50 / 1e3,
         latency_ms_p99=seen.latency_us_p99 / 1e3,
-        unexpected=_unexpected(case, seen, counts),
+        unexpected=unexpected(case, seen, counts),
+        outcomes=other_outcomes(case, counts),
         orders_per_commit=counts.orders_committed / counts.commits if counts and counts.commits else 0.0,
         server_cpu_us=cpu_us[0] / seen.requests,
         postgres_cpu_us=cpu_us[1] / seen.requests,
@@ -65,13 +76,34 @@ def measure(
 
 def median_of(samples: list[Sample]) -> Sample:
     """The median of each number by itself; of what was unexpected the sum."""
-    numbers = {name: median(getattr(each, name) for each in samples) for name in Sample.__struct_fields__}
-    return Sample(**numbers | {"unexpected": sum(each.unexpected for each in samples)})
+    found: dict[str, Any] = {}
+    for name in Sample.__struct_fields__:
+        values = [getattr(each, name) for each in samples]
+        found[name] = dict(sum(map(Counter, values), Counter())) if name in SUMMED else median(values)
+    return Sample(**found)
 
 
-def _unexpected(case: Case, seen: WrkResult, counts: Counts | None) -> int:
+def in_words(sample: Sample) -> str:
+    """What was unexpected of it; of orders also what became of them."""
+    answers = ", ".join(f"{what}: {count}" for what, count in sample.unexpected.items())
+    outcomes = ", ".join(f"{what}: {count}" for what, count in sample.outcomes.items())
+    found = f"{sum(sample.unexpected.values())} unexpected answers ({answers})"
+    return f"{found}; other outcomes of orders: {outcomes}" if outcomes else found
+
+
+def unexpected(case: Case, seen: WrkResult, counts: Counts | None) -> dict[str, int]:
     """Answers with another status, and requests without an answer."""
-    lost = seen.socket_errors + seen.timeouts
+    found = Counter({"socket errors": seen.socket_errors, "no answer in time": seen.timeouts})
     if counts is None:
-        return seen.not_2xx + lost
-    return counts.answers.total() - counts.answers[case.path, case.status] + lost
+        found["not 2xx"] = seen.not_2xx
+    else:
+        for (path, status), count in counts.answers.items():
+            if (path, status) != (case.path, case.status):
+                found[str(status) if path == case.path else f"{status} of {path}"] = count
+    return dict(+found)
+
+
+def other_outcomes(case: Case, counts: Counts | None) -> dict[str, int]:
+    """Orders have codes beside their status."""
+    outcomes = {} if counts is None else counts.outcomes
+    return {name: count for name, count in outcomes.items() if name != case.outcome}

@@ -79,7 +79,7 @@ def show(report: Report, console: Console) -> None:
             "" if figures.of_the_echo is None else f"{figures.of_the_echo:.2f}",
             f"{sample.latency_ms_p50:.1f}",
             f"{sample.latency_ms_p99:.1f}",
-            str(sample.unexpected),
+            str(sum(sample.unexpected.values())),
             f"{sample.orders_per_commit:.1f}" if sample.orders_per_commit else "",
             f"{sample.server_cpu_us:.0f}",
             f"{sample.postgres_cpu_us:.0f}",

@@ -18,16 +18,22 @@ QUIET_LIMIT_S = 10.0
 QUIET_POLL_S = 0.1
 
 
+# Of orders: placed, replayed, or why not.
+OUTCOMES = ("rushcart_checkouts_total", "rushcart_group_orders_total")
+
+
 class Counts(msgspec.Struct):
-    """`answers` by (path, status), without `/metrics` itself."""
+    """`answers` by (path, status), without `/metrics` itself; `outcomes` of orders by their name."""
 
     answers: Counter[tuple[str, int]]
+    outcomes: Counter[str]
     commits: float = 0.0
     orders_committed: float = 0.0
 
     def since(self, before: Counts) -> Counts:
         return Counts(
             self.answers - before.answers,
+            self.outcomes - before.outcomes,
             self.commits - before.commits,
             self.orders_committed - before.orders_committed,
         )
@@ -35,12 +41,18 @@ class Counts(msgspec.Struct):
 
 def scrape(base_url: str) -> Counts:
     """The process's counts now."""
-    counts = Counts(Counter())
-    text = httpx.get(f"{base_url}/metrics", timeout=10.0, trust_env=False).raise_for_status().text
+    return counts_in(httpx.get(f"{base_url}/metrics", timeout=10.0, trust_env=False).raise_for_status().text)
+
+
+def counts_in(text: str) -> Counts:
+    """What such a page says."""
+    counts = Counts(Counter(), Counter())
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
             if name == "rushcart_request_seconds_count" and labels["route"] != "/metrics":
                 counts.answers[labels["route"], int(labels["status"])] = round(value)
+            elif name in OUTCOMES:
+                counts.outcomes[labels["outcome"]] += round(value)
             elif name == "rushcart_commit_batch_size_count":
                 counts.commits = value
             elif name == "rushcart_commit_batch_size_sum":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.addresses.check import phone_digits
 from app.addresses.schemas import Block, Blocked, BlockKind
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Pool
 from app.lib.sql import load
 
@@ -24,8 +24,8 @@ async def unblock(pool: Pool, kind: BlockKind, value: str) -> None:
 
 
 async def list_blocked(pool: Pool, kind: BlockKind, cursor: str, limit: int) -> Page[Blocked]:
-    rows = await pool.fetch(sql.list_blocked, kind, cursor, limit + 1)
-    return Page.cut([Blocked(**row) for row in rows], limit, lambda entry: entry.value)
+    rows = await pool.fetch(sql.list_blocked, kind, after(cursor), limit + 1)
+    return Page.cut_by_name([Blocked(**row) for row in rows], limit, lambda entry: entry.value)
 
 
 def _kept_as(kind: BlockKind, value: str) -> str:

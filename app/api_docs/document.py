@@ -67,6 +67,11 @@ IDEMPOTENCY_KEY = {
     "description": "A repeat with the same content gets the first answer, with `Idempotent-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+# Of parameters that mean the same wherever they stand.
+DESCRIBED = {
+    "limit": {"description": "How many are shown at most."},
+    "cursor": {"description": "The `next_cursor` of the page before; what has not its form is 400."},
+}
 # What a cart costs may depend on it.
 CHANNEL: dict[str, Any] = {
     "name": "X-Channel",
@@ -132,7 +137,9 @@ def _operation(path: str, method: str, handler: HTTPRouteHandler, schemas: _Sche
         if also.data_container is not None:
             told["content"] = schemas.content(also.data_container, None, also.media_type)
         operation["responses"][str(status)] = told
-    operation["responses"] |= problem_responses(_problems(operation, handler))
+    for code, problem in problem_responses(_problems(operation, handler)).items():
+        page = operation["responses"].get(code, {"content": {}})  # what people get in the problem's place
+        operation["responses"][code] = {**problem, "content": problem["content"] | page["content"]}
     return operation
 
 
@@ -167,6 +174,7 @@ def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> list[dict[str, 
             "in": definition.param_type.value,
             "required": field.default is Empty,
             "schema": schemas.of(_bounded(field)),
+            **DESCRIBED.get(name, {}),
         }
         for name, field in handler.parsed_fn_signature.parameters.items()
         if isinstance(definition := field.kwarg_definition, PathParameter | QueryParameter)

@@ -15,6 +15,7 @@ from app.campaigns.schemas import Campaign
 from app.campaigns.state import CampaignStatus
 from app.lib import outbox
 from app.lib.auth import Caller
+from app.lib.each_settled import each_alone
 from app.lib.postgres import Connection, transaction
 from app.stock.set_aside import LockedPool, lock_pools, put_back
 
@@ -33,15 +34,18 @@ async def withdraw(services: Services, caller: Caller, campaign_id: int, reason:
 async def end_due(services: Services, now: datetime, limit: int) -> int:
     """Those whose time is over, published or not; returns how many."""
     due = await services.pool.fetch(sql.campaigns_to_end, now, limit)
-    for row in due:
+
+    async def end(campaign_id: int) -> int:
         async with transaction(services.pool) as connection:
-            locked = await lock_campaign(connection, CLOCK, row["campaign_id"])
+            locked = await lock_campaign(connection, CLOCK, campaign_id)
             try:
                 pools = await _end(connection, CLOCK, locked, now, "ended", None)
             except WrongStatus:  # another worker, or withdrawn a moment ago
-                continue
+                return 1
         await services.gate.load([(each.shop_id, each.pool_id) for each in pools])
-    return len(due)
+        return 1
+
+    return await each_alone("end_campaigns", [row["campaign_id"] for row in due], end)
 
 
 async def _end(

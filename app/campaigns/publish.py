@@ -16,7 +16,8 @@ from app.campaigns.schemas import Campaign
 from app.campaigns.state import Audit, CampaignStatus
 from app.lib import outbox
 from app.lib.auth import Caller
-from app.lib.errors import Conflict
+from app.lib.each_settled import each_alone
+from app.lib.errors import AppError, Conflict
 from app.lib.postgres import Connection, transaction
 from app.seats.suffice import require_seats
 from app.stock.set_aside import LockedPool, lock_pools, open_pools, pools_by_sku, set_aside
@@ -39,14 +40,19 @@ async def publish(services: Services, caller: Caller, campaign_id: int) -> Campa
 async def publish_due(services: Services, now: datetime, limit: int) -> int:
     """Those that have passed and whose start has come; returns how many were tried."""
     due = await services.pool.fetch(sql.campaigns_to_publish, now, limit)
-    for row in due:
+
+    async def try_it(campaign_id: int) -> int:
         try:
-            await publish(services, CLOCK, row["campaign_id"])
+            await publish(services, CLOCK, campaign_id)
         except Conflict as refused:
-            reason = (None, "not_published", refused.code)
-            async with transaction(services.pool) as connection:
-                await record(connection, row["campaign_id"], CLOCK, now, reason)
-    return len(due)
+            await say_why(campaign_id, refused.code)
+        return 1
+
+    async def say_why(campaign_id: int, code: str = AppError.code) -> None:
+        async with transaction(services.pool) as connection:
+            await record(connection, campaign_id, CLOCK, now, (None, "not_published", code))
+
+    return await each_alone("publish_campaigns", [row["campaign_id"] for row in due], try_it, say_why)
 
 
 async def _publish(connection: Connection, caller: Caller, locked: Locked, now: datetime) -> list[LockedPool]:

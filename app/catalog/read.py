@@ -8,7 +8,7 @@ import msgspec
 
 from app.catalog.documents import Item, Shop
 from app.lib.errors import NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Connection, Pool
 from app.lib.sql import load
 
@@ -32,8 +32,8 @@ async def check_freight_template(connection: Connection, shop_id: str, template_
 
 async def list_shops(pool: Pool, only: str | None, cursor: str, limit: int) -> Page[Shop]:
     """`only` names a merchant's own shop; None lists all."""
-    rows = await pool.fetch(sql.list_shops, cursor, only, limit + 1)
-    return Page.cut([Shop(**row) for row in rows], limit, lambda shop: shop.shop_id)
+    rows = await pool.fetch(sql.list_shops, after(cursor), only, limit + 1)
+    return Page.cut_by_name([Shop(**row) for row in rows], limit, lambda shop: shop.shop_id)
 
 
 async def read_item(connection: Connection | Pool, item_id: str) -> Item:
@@ -45,9 +45,9 @@ async def read_item(connection: Connection | Pool, item_id: str) -> Item:
 
 async def list_items(pool: Pool, shop_id: str | None, cursor: str, limit: int) -> Page[Item]:
     """Items of one shop, or of all."""
-    ids = [row["item_id"] for row in await pool.fetch(sql.list_item_ids, cursor, shop_id, limit + 1)]
+    ids = [row["item_id"] for row in await pool.fetch(sql.list_item_ids, after(cursor), shop_id, limit + 1)]
     rows = await pool.fetch(sql.read_items, ids)
-    return Page.cut([_item(row) for row in rows], limit, lambda item: item.item_id)
+    return Page.cut_by_name([_item(row) for row in rows], limit, lambda item: item.item_id)
 
 
 def _item(row: Any) -> Item:

@@ -14,7 +14,7 @@ from app.catalog.read import read_shop
 from app.charges.documents import FreightTemplateDocument
 from app.lib.auth import Caller
 from app.lib.errors import Conflict, NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
@@ -64,9 +64,9 @@ async def read_freight_template(pool: Pool, caller: Caller, template_id: str) ->
 async def list_freight_templates(
     pool: Pool, shop_id: str | None, cursor: str, limit: int
 ) -> Page[FreightTemplate]:
-    rows = await pool.fetch(sql.list_freight_templates, cursor, shop_id, limit + 1)
+    rows = await pool.fetch(sql.list_freight_templates, after(cursor), shop_id, limit + 1)
     found = [_template(row["template_id"], row["document"]) for row in rows]
-    return Page.cut(found, limit, lambda template: template.template_id)
+    return Page.cut_by_name(found, limit, lambda template: template.template_id)
 
 
 def _template(template_id: str, document: dict[str, Any]) -> FreightTemplate:

@@ -14,7 +14,7 @@ from app.catalog.read import read_shop
 from app.charges.documents import TaxRuleDocument
 from app.lib.auth import Caller
 from app.lib.errors import NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
@@ -57,9 +57,9 @@ async def read_tax_rule(pool: Pool, caller: Caller, tax_rule_id: str) -> TaxRule
 
 
 async def list_tax_rules(pool: Pool, shop_id: str | None, cursor: str, limit: int) -> Page[TaxRule]:
-    rows = await pool.fetch(sql.list_tax_rules, cursor, shop_id, limit + 1)
+    rows = await pool.fetch(sql.list_tax_rules, after(cursor), shop_id, limit + 1)
     found = [_tax_rule(row["tax_rule_id"], row["document"]) for row in rows]
-    return Page.cut(found, limit, lambda rule: rule.tax_rule_id)
+    return Page.cut_by_name(found, limit, lambda rule: rule.tax_rule_id)
 
 
 def _tax_rule(tax_rule_id: str, document: dict[str, Any]) -> TaxRule:

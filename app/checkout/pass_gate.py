@@ -26,7 +26,12 @@ SOLD_OUT_MAX = 10_000
 
 
 class SoldOut:
-    """Which quantity of a pool was refused a moment ago."""
+    """Which quantity of a pool was refused a moment ago, while nothing of it was in flight.
+
+    Whatever comes back meanwhile, here or elsewhere, is offered once the moment is over. Until then who was
+    given it by another process, and asks here before that order is committed, is told that it is gone: the
+    retry after that finds the order (docs/adr/0005-idempotency.md).
+    """
 
     def __init__(self, for_s: float = SOLD_OUT_FOR_S) -> None:
         self._for_s = for_s
@@ -36,10 +41,6 @@ class SoldOut:
         if len(self._refused) >= SOLD_OUT_MAX:
             self._refused.clear()
         self._refused[pool_id] = (quantity, time.monotonic() + self._for_s)
-
-    def forget(self, pool_id: int) -> None:
-        """More has come in."""
-        self._refused.pop(pool_id, None)
 
     def check(self, cart: CartRequest, book: PriceBook) -> None:
         """Raises OutOfStock for what was gone a moment ago: no need to price it."""

@@ -18,7 +18,7 @@ from app.coupons.errors import TemplateNotFound
 from app.coupons.schemas import Code, Template
 from app.lib.auth import Caller
 from app.lib.errors import AppError, Conflict, NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Connection, Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
@@ -108,15 +108,15 @@ async def read_template(pool: Pool, caller: Caller, template_id: str) -> Templat
 
 
 async def list_templates(pool: Pool, shop_id: str | None, cursor: str, limit: int) -> Page[Template]:
-    rows = await pool.fetch(sql.list_templates, cursor, shop_id, limit + 1)
-    return Page.cut([_template(row) for row in rows], limit, lambda template: template.template_id)
+    rows = await pool.fetch(sql.list_templates, after(cursor), shop_id, limit + 1)
+    return Page.cut_by_name([_template(row) for row in rows], limit, lambda template: template.template_id)
 
 
 async def list_codes(pool: Pool, caller: Caller, template_id: str, cursor: str, limit: int) -> Page[Code]:
     """The one-time codes. Raises TemplateNotFound and Forbidden."""
     await read_template(pool, caller, template_id)
-    rows = await pool.fetch(sql.list_codes, template_id, cursor, limit + 1)
-    return Page.cut([Code(**row) for row in rows], limit, lambda each: each.code)
+    rows = await pool.fetch(sql.list_codes, template_id, after(cursor), limit + 1)
+    return Page.cut_by_name([Code(**row) for row in rows], limit, lambda each: each.code)
 
 
 def _template(row: Any) -> Template:

@@ -12,7 +12,7 @@ from app.bootstrap import Services
 from app.coupons.admit import why_closed, why_elsewhere
 from app.coupons.schemas import OpenOffer
 from app.coupons.snapshot import Offer
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.pricing.book import PriceBook
@@ -42,9 +42,9 @@ async def open_offers(
         found = [each for each in found if why_elsewhere(each.document, region) is None]
     counts = await services.taking.offered.of(frozenset(each.template_id for each in found))
     left = {each.template_id: _left(each, counts[each.template_id]) for each in found}
-    shown = [each for each in found if each.template_id > cursor and left[each.template_id] != 0]
+    shown = [each for each in found if each.template_id > after(cursor) and left[each.template_id] != 0]
     shown.sort(key=lambda offer: offer.template_id)
-    page = Page.cut(shown, limit, lambda offer: offer.template_id)
+    page = Page.cut_by_name(shown, limit, lambda offer: offer.template_id)
     held = {} if buyer_id is None else await _held(services.pool, buyer_id, page.items)
     items = [
         _shown(each, left[each.template_id], None if buyer_id is None else held.get(each.template_id, 0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.flash_sales.read import lock_sale
+from app.lib.each_settled import each_alone
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
@@ -21,8 +22,7 @@ sql = load("flash_sale_admin")
 async def end_due_flash_sales(pool: Pool, gate: Gate, now: datetime, limit: int) -> int:
     """How many were ended, at most `limit`."""
     due = [row["activity_id"] for row in await pool.fetch(sql.due_sales, now, limit)]
-    ended = [await _end(pool, gate, activity_id, now) for activity_id in due]
-    return sum(ended)
+    return await each_alone("end_flash_sales", due, lambda activity_id: _end(pool, gate, activity_id, now))
 
 
 async def _end(pool: Pool, gate: Gate, activity_id: str, now: datetime) -> bool:

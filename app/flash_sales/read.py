@@ -10,7 +10,7 @@ from typing import Any
 from app.flash_sales.change import Current
 from app.flash_sales.documents import FlashSaleDocument, FlashSaleItem, FlashSaleItemView, FlashSaleView
 from app.lib.errors import NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Connection, Pool
 from app.lib.sql import load
 
@@ -44,8 +44,8 @@ async def list_flash_sales(
     pool: Pool, shop_id: str | None, cursor: str, limit: int, now: datetime
 ) -> Page[FlashSaleView]:
     """All, or those that sell a shop's SKUs."""
-    ids = [row["activity_id"] for row in await pool.fetch(sql.list_ids, cursor, shop_id, limit + 1)]
-    return Page.cut(await _read(pool, ids, now), limit, lambda sale: sale.activity_id)
+    ids = [row["activity_id"] for row in await pool.fetch(sql.list_ids, after(cursor), shop_id, limit + 1)]
+    return Page.cut_by_name(await _read(pool, ids, now), limit, lambda sale: sale.activity_id)
 
 
 async def _read(

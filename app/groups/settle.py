@@ -10,7 +10,7 @@ its batch, and waits; the others go on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,8 +25,9 @@ from app.groups.join_other import join_others
 from app.groups.ledger import GRACE, checkout_sql, sql
 from app.groups.members import let_go
 from app.groups.state import GroupStatus
-from app.lib import metrics, outbox
-from app.lib.postgres import TRANSIENT_ERRORS, Connection, transaction
+from app.lib import outbox
+from app.lib.each_settled import each_settled
+from app.lib.postgres import Connection, transaction
 from app.lib.sql import load
 from app.orders.move import move_orders
 from app.orders.release import release_orders
@@ -70,7 +71,7 @@ async def settle_due(services: Services, now: datetime, limit: int) -> int:
     async def put_off(group_id: int) -> None:
         await services.pool.execute(sql.retry_group, group_id, now + RETRY_AFTER)
 
-    settled = await _each_settled("settle_groups", [row["group_id"] for row in due], together, put_off)
+    settled = await each_settled("settle_groups", [row["group_id"] for row in due], together, put_off)
     return len(due) if settled else 0
 
 
@@ -87,33 +88,7 @@ async def settle_strays(services: Services, now: datetime, limit: int) -> int:
     async def together(order_ids: Sequence[int]) -> int:
         return await _settle_strays(services, order_ids, now)
 
-    async def leave(order_id: int) -> None:
-        """The next sweep comes by again."""
-
-    return await _each_settled("settle_strays", [row["order_id"] for row in strays], together, leave)
-
-
-async def _each_settled(
-    sweep: str,
-    ids: Sequence[int],
-    together: Callable[[Sequence[int]], Awaitable[int]],
-    put_off: Callable[[int], Awaitable[None]],
-) -> int:
-    """All of them together; where that fails, in halves, down to the one that is in trouble."""
-    if not ids:
-        return 0
-    try:
-        return await together(ids)
-    except TRANSIENT_ERRORS:  # says nothing of these rows: the sweep comes again
-        raise
-    except Exception as error:
-        if len(ids) == 1:
-            metrics.SWEEP_FAILURES.labels(sweep).inc()
-            log.error("not_settled", sweep=sweep, id=ids[0], error=repr(error))
-            await put_off(ids[0])
-            return 0
-    half = len(ids) // 2
-    return sum([await _each_settled(sweep, part, together, put_off) for part in (ids[:half], ids[half:])])
+    return await each_settled("settle_strays", [row["order_id"] for row in strays], together)
 
 
 async def settle(services: Services, group_ids: Sequence[int], now: datetime) -> int:

@@ -8,7 +8,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from app.lib.bounds import NUMBER, PRINTABLE
 from app.lib.ids import ID_MAX
-from app.lib.page import PAGE_LIMIT_MAX
+from app.lib.page import NAME_CURSOR, PAGE_LIMIT_MAX
 
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern=PRINTABLE)]
 PathNumber = Annotated[str, PathParameter(pattern=NUMBER)]
@@ -17,8 +17,8 @@ QueryId = Annotated[str | None, QueryParameter(min_length=1, max_length=64, patt
 # A country, or a part of one (ISO 3166-2).
 QueryRegion = Annotated[str | None, QueryParameter(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT_MAX)]
-# Of lists by names that shops bring: the last that was shown. Any name is a place in their order.
-Cursor = Annotated[str, QueryParameter(max_length=64, pattern=PRINTABLE)]
+# Of lists by names that shops bring: the last that was shown (app/lib/page.py).
+Cursor = Annotated[str, QueryParameter(pattern=NAME_CURSOR)]
 CurrencyCursor = Annotated[str, QueryParameter(pattern=r"^([A-Z]{3})?$(?!\n)")]
 # Of lists with the newest first: the last id that was shown.
 NumberCursor = Annotated[str, QueryParameter(pattern=rf"{NUMBER}|^$")]

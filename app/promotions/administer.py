@@ -14,7 +14,7 @@ from app.bootstrap import Services
 from app.catalog.read import read_shop
 from app.lib.auth import Caller
 from app.lib.errors import NotFound
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
@@ -73,9 +73,9 @@ async def read_promotion(pool: Pool, caller: Caller, promotion_id: str) -> Promo
 
 
 async def list_promotions(pool: Pool, shop_id: str | None, cursor: str, limit: int) -> Page[Promotion]:
-    rows = await pool.fetch(sql.list_promotions, cursor, shop_id, limit + 1)
+    rows = await pool.fetch(sql.list_promotions, after(cursor), shop_id, limit + 1)
     found = [_promotion(row["promotion_id"], row["document"]) for row in rows]
-    return Page.cut(found, limit, lambda promotion: promotion.promotion_id)
+    return Page.cut_by_name(found, limit, lambda promotion: promotion.promotion_id)
 
 
 def _promotion(promotion_id: str, document: dict[str, Any]) -> Promotion:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -20,6 +21,8 @@ from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute
 # A token and a few headers are 2 KB. What a chunked body brings beside its bytes (sizes of chunks, trailers)
 # counts with them: 5 bytes a chunk, so that chunks of one byte make up a body of 50 KB and no more.
 HEAD_BYTES_MAX = 256 * 1024
+HEAD_TOO_LARGE = "The head of this request is too large."
+NO_REQUEST = "Invalid HTTP request received."
 # From its first byte to its last. A phone in a tunnel needs seconds for 64 KiB; who needs longer holds a
 # connection for nothing.
 REQUEST_WITHIN_S = 60.0
@@ -39,11 +42,18 @@ class BoundedHead(HttpToolsProtocol):
         self._wait_for_next()
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
         self.beside_body_bytes += len(data)
-        super().data_received(data)
+        try:
+            self._feed(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.logger.warning(NO_REQUEST)
+            self.send_400_response(NO_REQUEST)
         if self.in_message:
+            if self.beside_body_bytes <= 0:  # it began beside the end of the one before: too much, to be sure
+                self.beside_body_bytes += len(data)
             if self.beside_body_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The head of this request is too large.")
+                self.send_400_response(HEAD_TOO_LARGE)
             elif self.late is None:
                 self.late = self.loop.call_later(REQUEST_WITHIN_S, self.timeout_keep_alive_handler)
             return
@@ -51,6 +61,25 @@ class BoundedHead(HttpToolsProtocol):
             self._forget_late()
         if self.cycle is None or self.cycle.response_complete:  # the end of what was answered before its end
             self._wait_for_next()
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Raises HttpParserError, and HttpParserUpgrade for CONNECT.
+
+        A wish to speak something else is ignored, as RFC 9110 (7.8) allows: `curl --http2` has it. The parser
+        takes what follows such a head for the other protocol, so it is given the head anew without the wish.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as wish:
+                data = memoryview(data)[wish.args[0] :]
+                self.parser.feed_data(self._head_without_wish())
+
+    def _head_without_wish(self) -> bytes:
+        line = (self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode())
+        headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join((*line, b"\r\n", *headers, b"\r\n"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -75,22 +104,31 @@ class BoundedHead(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self.beside_body_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
+            self.send_400_response(HEAD_TOO_LARGE)
+            raise ValueError(HEAD_TOO_LARGE)  # which ends the parser
+        if self.parser.should_upgrade():  # it will come again
+            return
+        self._begin_call()
+        # What comes after the body in a header's shape is none: whoever checks headers has not seen it.
+        self.headers = []
+
+    def _head_bytes(self) -> int:
+        """But for some 20 of its first line."""
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+
+    def _begin_call(self) -> None:
         super().on_headers_complete()
-        if self.parser.should_upgrade():  # to what we do not speak, and the parser reads no further
-            self.cycle.keep_alive = False
-        self._end_head()
 
     def on_body(self, body: bytes) -> None:
         self.beside_body_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():  # only its head
+            return
         self._end_message()
         super().on_message_complete()
-
-    def _end_head(self) -> None:
-        """What comes after the body in a header's shape is none: whoever checks headers has not seen it."""
-        self.headers = []
 
     def _end_message(self) -> None:
         self.in_message, self.beside_body_bytes = False, 0
@@ -183,17 +221,16 @@ class HotLane(BoundedHead):
         self.in_message = True
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
-    def on_headers_complete(self) -> None:
+    def _begin_call(self) -> None:
         route = self._hot_route()
         if route is None:
             head = self.url, self.headers, self.expect_100_continue
             super().on_message_begin()
             self.url, self.headers, self.expect_100_continue = head
             self.scope["headers"] = self.headers
-            super().on_headers_complete()
-            return
-        self.cycle = HotCall(route, self.headers)
-        self._end_head()
+            super()._begin_call()
+        else:
+            self.cycle = HotCall(route, self.headers)
 
     def _hot_route(self) -> HotRoute[Any] | None:
         """None: not for the shorter way."""
@@ -205,7 +242,7 @@ class HotLane(BoundedHead):
         parser = self.parser
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return None
-        if not parser.should_keep_alive() or parser.should_upgrade():
+        if not parser.should_keep_alive():
             return None
         # One that waits behind another is queued by uvicorn.
         return route if self.cycle is None or self.cycle.response_complete else None
@@ -224,7 +261,7 @@ class HotLane(BoundedHead):
 
     def on_message_complete(self) -> None:
         call = self.cycle
-        if not isinstance(call, HotCall):
+        if not isinstance(call, HotCall) or self.parser.should_upgrade():
             super().on_message_complete()
             return
         self._end_message()

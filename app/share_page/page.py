@@ -65,6 +65,10 @@ def render_missing() -> str:
     return _templates.get_template("missing.html").render()
 
 
+def render_unavailable(retry_after_s: int) -> str:
+    return _templates.get_template("unavailable.html").render(retry_after_s=retry_after_s)
+
+
 def stand(group: Group) -> State:
     """templates/share.js says the same of what it is told."""
     if group.status == "SUCCEEDED":

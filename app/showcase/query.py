@@ -17,7 +17,7 @@ from app.campaigns.errors import CampaignItemNotFound, CampaignNotFound
 from app.lib.auth import Caller
 from app.lib.hot import HotRequest
 from app.lib.idempotency import Answer
-from app.lib.page import Page
+from app.lib.page import Page, after
 from app.lib.parameters import before
 from app.showcase.schemas import (
     CampaignItemView,
@@ -53,11 +53,11 @@ async def show_campaigns_on_sale(services: Services, request: HotRequest[Campaig
     if wanted.item_id is not None:
         item_ids = (wanted.item_id,) if _contains(item_ids, wanted.item_id) else ()
     found: list[CampaignOnSale] = []
-    for start in range(bisect_right(item_ids, wanted.cursor), len(item_ids), LOOK_AT):
+    for start in range(bisect_right(item_ids, after(wanted.cursor)), len(item_ids), LOOK_AT):
         found += await shelf.of_items(item_ids[start : start + LOOK_AT])
         if len(found) > wanted.limit:
             break
-    return Answer(200, _encode(Page.cut(found, wanted.limit, lambda shown: shown.item_id)))
+    return Answer(200, _encode(Page.cut_by_name(found, wanted.limit, lambda shown: shown.item_id)))
 
 
 def _contains(ordered: Sequence[str], wanted: str) -> bool:

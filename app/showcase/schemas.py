@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 
 from app.campaigns.schemas import StockPolicy
-from app.lib.bounds import PRINTABLE, Id, Number, Time, in_utc
-from app.lib.page import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from app.lib.bounds import Id, Number, Time, in_utc
+from app.lib.page import NAME_CURSOR, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 
 # What a screen of cards shows; each id may stand for several campaigns.
 ITEM_IDS_MAX = 50
@@ -36,7 +36,7 @@ class CampaignsFilter(Struct, frozen=True, gc=False):
     item_id: Id | None = None
     shop_id: Id | None = None
     limit: PageLimit = PAGE_LIMIT_DEFAULT
-    cursor: Annotated[str, Meta(max_length=64, pattern=PRINTABLE)] = ""
+    cursor: Annotated[str, Meta(pattern=NAME_CURSOR)] = ""
 
 
 class NoFilter(Struct, frozen=True, gc=False):

@@ -166,6 +166,12 @@ def test_events_are_described_by_what_each_of_them_holds(document: dict[str, Any
     ]["examples"].keys()
 
 
+def test_a_page_has_pages_for_its_errors_too(document: dict[str, Any]) -> None:
+    answers = operations(document)["GET /g/{share_code}"]["responses"]
+    assert list(answers["404"]["content"]) == ["text/html"]
+    assert answers["503"]["content"].keys() == {"application/problem+json", "text/html"}
+
+
 def test_every_error_code_of_the_service_is_named_by_some_operation(document: dict[str, Any]) -> None:
     named = set().union(*(codes(operation) for operation in operations(document).values()))
     assert sorted(raised_codes() - named - set(NOT_OF_A_ROUTE)) == []
@@ -222,7 +228,10 @@ def test_queries_are_described_as_strictly_as_they_are_read(document: dict[str, 
         assert found["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
         assert (found["shop_id"]["in"], found["shop_id"]["required"]) == ("query", False)
         assert found["shop_id"]["schema"]["maxLength"] == 64
-        assert found["cursor"]["schema"].keys() > {"pattern"}
+        assert "next_cursor" in found["cursor"]["description"]
+    for path in ("/groupbuy/campaigns", "/admin/items"):  # by names, both ways
+        cursor = next(e for e in document["paths"][path]["get"]["parameters"] if e["name"] == "cursor")
+        assert cursor["schema"]["pattern"].startswith("^(after:")
 
 
 def test_the_examples_are_what_the_calls_take_and_give() -> None:

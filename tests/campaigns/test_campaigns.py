@@ -253,6 +253,52 @@ async def test_without_stock_it_is_not_published_and_says_so_once_a_minute(
     assert (await call(client, op, "GET", f"/op/campaigns/{path}"))["status"] == "PUBLISHED"
 
 
+async def refuse(services: Services, campaign_id: str, status: str) -> None:
+    """The ledger does not take this campaign's new status."""
+    await services.pool.execute(
+        "ALTER TABLE campaign ADD CONSTRAINT refused"
+        f" CHECK (campaign_id <> {campaign_id} OR status <> '{status}') NOT VALID"
+    )
+
+
+async def test_a_campaign_that_cannot_be_published_holds_up_no_other_and_says_so_once_a_minute(
+    client: httpx.AsyncClient, services: Services, op: Headers, merchant: Headers, clock: OffsetClock
+) -> None:
+    sooner = (clock.now() + timedelta(minutes=30)).isoformat()
+    wrong = await passed(client, merchant, op, document(clock, sells("1001"), starts_at=sooner))
+    right = await passed(client, merchant, op, document(clock, sells("1002", 5)))
+    await refuse(services, wrong["campaign_id"], "PUBLISHED")
+    clock.advance(timedelta(hours=1))
+    assert await publish_due(services, clock.now(), 10) == 1
+    assert await publish_due(services, clock.now(), 10) == 0
+    assert (await call(client, op, "GET", f"/op/campaigns/{right['campaign_id']}"))["status"] == "PUBLISHED"
+    shown = await call(client, op, "GET", f"/op/campaigns/{wrong['campaign_id']}")
+    last = shown["decisions"][-1]
+    assert (shown["status"], last["action"], last["reason"]) == (
+        "SUBMITTED",
+        "not_published",
+        "internal_error",
+    )
+    assert (await pools(services))["1001", "0"] == (100, False)
+
+
+async def test_a_campaign_that_cannot_be_ended_holds_up_no_other(
+    client: httpx.AsyncClient, services: Services, op: Headers, merchant: Headers, clock: OffsetClock
+) -> None:
+    sooner = (clock.now() + timedelta(hours=8)).isoformat()
+    wrong = await passed(client, merchant, op, document(clock, sells("1001"), ends_at=sooner))
+    right = await passed(client, merchant, op, document(clock, sells("1002", 5)))
+    for each in (wrong, right):
+        await call(client, op, "POST", f"/op/campaigns/{each['campaign_id']}/publish")
+    await refuse(services, wrong["campaign_id"], "ENDED")
+    clock.advance(timedelta(hours=10))
+    assert await end_due(services, clock.now(), 10) == 1
+    assert (await call(client, op, "GET", f"/op/campaigns/{right['campaign_id']}"))["status"] == "ENDED"
+    assert (await call(client, op, "GET", f"/op/campaigns/{wrong['campaign_id']}"))["status"] == "PUBLISHED"
+    found = await pools(services)
+    assert (found["1002", "0"], found["1001", "0"]) == ((5, False), (40, False))
+
+
 async def test_withdrawn_once_its_stock_goes_back_whoever_is_first(
     client: httpx.AsyncClient, services: Services, op: Headers, merchant: Headers, clock: OffsetClock
 ) -> None:

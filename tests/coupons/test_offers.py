@@ -92,6 +92,6 @@ async def test_offers_are_found_by_shop_and_by_sku_in_pages(
     assert await found("?shop_id=7") == ["all", "seven", "tea"]
     assert await found("?shop_id=8") == ["all", "eight", "for-8", "tea"]
     assert await found("?sku_id=1001") == ["all", "seven", "tea"]
-    assert await found("?limit=2&cursor=all") == ["eight", "for-8"]
+    assert await found("?limit=2&cursor=after:all") == ["eight", "for-8"]
     unknown = await client.get("/coupon/offers?sku_id=x")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "sku_not_found")

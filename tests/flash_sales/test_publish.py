@@ -191,6 +191,21 @@ async def test_while_it_is_open_quantities_move_but_prices_stay(
     await assert_every_pool_is_the_sum_of_its_movements(services)
 
 
+async def test_a_sale_that_the_ledger_refuses_to_end_holds_up_no_other(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], clock: OffsetClock
+) -> None:
+    await client.put("/admin/flash_sales/wrong", json=sale(clock, item("1002", 2)), headers=op)
+    await client.put(SALE, json=sale(clock), headers=op)
+    await services.pool.execute(
+        "ALTER TABLE flash_sale ADD CONSTRAINT refused CHECK (activity_id <> 'wrong' OR ended_at IS NULL)"
+    )
+    clock.advance(timedelta(hours=2))
+    assert await end_due_flash_sales(services.pool, services.gate, clock.now(), 10) == 1
+    ended = await services.pool.fetch("SELECT activity_id FROM flash_sale WHERE ended_at IS NOT NULL")
+    assert [row["activity_id"] for row in ended] == ["noon"]
+    assert (await pools(services))["1002", "wrong"] == (2, 0)
+
+
 async def test_when_its_time_is_over_what_is_free_comes_back_once(
     client: httpx.AsyncClient, services: Services, op: dict[str, str], clock: OffsetClock
 ) -> None:

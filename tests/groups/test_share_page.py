@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from PIL import Image
 
+from app.bootstrap import Services
 from app.groups.schemas import Group
 from app.groups.settle import settle_due
 from app.lib.money import in_major
@@ -126,6 +127,20 @@ async def test_an_unknown_code_is_a_friendly_page(shop: Shop) -> None:
         assert "content-security-policy" in answer.headers
         card = await shop.client.get(f"/g/{code}/card.png")
         assert (card.status_code, card.json()["code"]) == (404, "group_not_found"), code
+
+
+async def test_while_the_ledger_is_away_the_page_tries_again_by_itself(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    await services.pool.close()
+    answer = await client.get("/g/abcdefghijkl")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, HTML)
+    assert (answer.headers["retry-after"], answer.headers["cache-control"]) == ("5", "no-store")
+    assert "content-security-policy" in answer.headers
+    assert "<h1>One moment, please</h1>" in answer.text
+    assert '<meta http-equiv="refresh" content="5">' in answer.text
+    card = await client.get("/g/abcdefghijkl/card.png")
+    assert (card.status_code, card.json()["code"]) == (503, "ledger_down")
 
 
 async def test_a_group_that_is_over_says_so(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Lists by id: a cursor that no list can have given is refused, whichever list it is."""
+"""Lists: a cursor that no list can have given is refused, whichever list it is."""
 
 from __future__ import annotations
 
@@ -30,6 +30,38 @@ async def test_a_cursor_that_is_none_is_refused(
         refused = await client.get(path, params={"cursor": cursor}, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
     assert (await client.get(path, params={"cursor": "1"}, headers=headers)).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/shops",
+        "/admin/items",
+        "/admin/freight_templates",
+        "/admin/tax_rules",
+        "/admin/flash_sales",
+        "/admin/promotions",
+        "/admin/coupon_templates",
+        "/admin/coupon_templates/spring/codes",
+        "/admin/blocked_addresses/phone",
+        "/coupon/offers",
+        "/groupbuy/campaigns?shop_id=7",
+    ],
+)
+async def test_a_text_is_no_cursor_of_a_list_by_names(
+    client: httpx.AsyncClient, login: Login, path: str
+) -> None:
+    headers, url = login("1", "op"), httpx.URL(path)
+    document = {"name": "Spring", "effect": {"kind": "free_freight"}, "valid_days": 1}
+    put = await client.put("/admin/coupon_templates/spring", json=document, headers=headers)
+    assert put.status_code == 200
+    for cursor in ("x", "spring", "1", "after:", "before:x", "after:" + "x" * 65, "after:x\n"):
+        refused = await client.get(url.copy_merge_params({"cursor": cursor}), headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+        assert "cursor" in refused.json()["detail"]
+    for cursor in ("after:zebra", "after:" + "茶" * 64):
+        past_the_last = await client.get(url.copy_merge_params({"cursor": cursor}), headers=headers)
+        assert past_the_last.json() == {"items": [], "next_cursor": None}
 
 
 async def test_a_cursor_of_currencies_is_a_currency(client: httpx.AsyncClient, login: Login) -> None:

@@ -19,19 +19,24 @@ from app.pricing.schemas import CartLine, CheckoutRequest
 from loadtest import echo, goods
 from loadtest.cases import REQUESTS, Joins, choose, write_requests
 from loadtest.engine import EngineFigures
-from loadtest.measure import Sample, median_of
+from loadtest.measure import Sample, in_words, median_of, other_outcomes, unexpected
 from loadtest.open_groups import OpenGroups, open_groups_with
 from loadtest.preload import preload_orders
 from loadtest.prove import count_orders
 from loadtest.report import summarize
-from loadtest.stage import CHECKOUT_PATH, Buyer, Cart, Stage
+from loadtest.scrape import Counts, counts_in
+from loadtest.stage import CHECKOUT_PATH, Buyer, Cart, Stage, cart_body
+from loadtest.wrk import WrkResult
+from tests.conftest import Login
+from tests.rows import put_sku
 
 SAMPLE = Sample(
     requests=0,
     requests_per_s=0.0,
     latency_ms_p50=1.0,
     latency_ms_p99=2.0,
-    unexpected=0,
+    unexpected={},
+    outcomes={},
     orders_per_commit=0.0,
     server_cpu_us=0.0,
     postgres_cpu_us=0.0,
@@ -72,8 +77,38 @@ def test_the_ratio_is_taken_within_each_round() -> None:
 
 
 def test_an_unexpected_answer_in_any_round_is_not_lost_in_the_median() -> None:
-    rounds = [SAMPLE, SAMPLE, msgspec.structs.replace(SAMPLE, unexpected=1)]
-    assert median_of(rounds).unexpected == 1
+    busy = msgspec.structs.replace(SAMPLE, unexpected={"503": 2}, outcomes={"overloaded": 2})
+    found = median_of([SAMPLE, busy, SAMPLE, busy])
+    assert (found.unexpected, found.outcomes) == ({"503": 4}, {"overloaded": 4})
+    assert in_words(found) == "4 unexpected answers (503: 4); other outcomes of orders: overloaded: 4"
+
+
+async def test_a_run_with_unexpected_answers_says_which_they_were(
+    client: httpx.AsyncClient, services: Services, login: Login
+) -> None:
+    await put_sku(services.pool, "tea", on_hand=0)
+    await services.prices.refresh()
+    (case,) = choose("checkout")
+    before = counts_in((await client.get("/metrics")).text)
+    cart = cart_body([goods.line("tea")], payable_minor=1, address_id="1")
+    headers = login() | {"idempotency-key": "1"}
+    assert (await client.post(CHECKOUT_PATH, json=cart, headers=headers)).json()["code"] == "price_changed"
+    assert (await client.post(CHECKOUT_PATH, content=b"", headers=headers)).status_code == 400
+    assert (await client.get("/coupon/offers")).status_code == 200
+    counts = counts_in((await client.get("/metrics")).text).since(before)
+    seen = WrkResult(3, 1, 1, 1, not_2xx=2, socket_errors=1, timeouts=0)
+    answers = {"socket errors": 1, "409": 1, "400": 1, "200 of /coupon/offers": 1}
+    assert unexpected(case, seen, counts) == answers
+    assert other_outcomes(case, counts) == {"price_changed": 1}
+    (echo_case,) = choose("echo")
+    assert unexpected(echo_case, seen, None) == {"socket errors": 1, "not 2xx": 2}
+
+
+async def test_the_answer_that_a_case_wants_is_expected() -> None:
+    (case,) = choose("sold_out")
+    wanted = Counts(Counter({(case.path, 409): 5}), Counter({"out_of_stock": 5}))
+    assert unexpected(case, WrkResult(5, 1, 1, 1, 5, 0, 0), wanted) == {}
+    assert other_outcomes(case, wanted) == {}
 
 
 def test_prepared_requests_are_whole_checkouts_of_every_buyer_and_cart(tmp_path: Path) -> None:

@@ -193,6 +193,23 @@ async def test_what_comes_after_the_body_has_a_limit(connection: Connection, sku
     assert body == b"The head of this request is too large."
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/"], ids=["shorter way", "longer way"])
+@pytest.mark.parametrize(("more", "status"), [(-100, 200), (100, 400)], ids=["large", "too large"])
+async def test_a_head_has_one_limit_however_it_arrives(
+    connection: Connection, sku_id: str, path: str, more: int, status: int
+) -> None:
+    """Here its first half comes with the call before it."""
+    body, half = body_of(sku_id), HEAD_BYTES_MAX // 2
+    without = len(request(body, path=path)) - len(body)
+    sent = request(body, f"x: {'a' * (HEAD_BYTES_MAX + more - without)}", path=path)
+    connection.writer.write(request(body) + sent[:half])
+    assert payable(await connection.answer()) == 700
+    connection.writer.write(sent[half:])
+    answer = await connection.answer()
+    assert answer[0] == status
+    assert status == 200 or answer[2] == b"The head of this request is too large."
+
+
 async def test_a_body_of_many_small_pieces_is_a_body(connection: Connection, sku_id: str) -> None:
     spaces = [b" "] * (HEAD_BYTES_MAX // 8)
     connection.writer.write(chunked(body_of(sku_id), *spaces))
@@ -271,15 +288,41 @@ async def test_a_connection_is_closed_that_goes_silent_after_a_refused_body(
     assert await connection.reader.read() == b""
 
 
-async def test_a_call_that_would_rather_speak_http_2_is_the_last_of_its_connection(
-    connection: Connection,
+WISH = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQCAAAAAAIAAAAA")
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/"], ids=["shorter way", "longer way"])
+async def test_a_call_that_would_rather_speak_http_2_is_answered_like_any_other(
+    connection: Connection, sku_id: str, path: str
 ) -> None:
-    connection.writer.write(
-        b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
-    )
+    """`curl --http2` sends all its calls so."""
+    first = request(body_of(sku_id), *WISH, "x-request-id: mine", path=path)
+    for piece in (first[:-9], first[-9:]):
+        connection.writer.write(piece)
+        await asyncio.sleep(0)
+    answer = await connection.answer()
+    assert (payable(answer), answer[1]["x-request-id"]) == (700, "mine")
+    chunks = chunked(body_of(sku_id, 2), headers="\r\n".join((*WISH, "")))
+    healthy = "\r\n".join(("GET /healthz HTTP/1.1", "host: x", *WISH, "", "")).encode()
+    connection.writer.write(chunks + healthy + healthy + request(body_of(sku_id, 3), path=path))
+    assert payable(await connection.answer()) == 1_400
+    assert [(await connection.answer())[0] for _ in range(2)] == [200, 200]
+    assert payable(await connection.answer()) == 2_100
+
+
+async def test_a_bad_wish_does_not_disturb_the_call_before_it(connection: Connection, sku_id: str) -> None:
+    bad = request(b"{", *WISH)
+    connection.writer.write(request(body_of(sku_id)) + bad + request(body_of(sku_id, 2)))
+    assert payable(await connection.answer()) == 700
+    status, _, body = await connection.answer()
+    assert (status, json.loads(body)["code"]) == (400, "not_json")
+    assert payable(await connection.answer()) == 1_400
+
+
+async def test_who_asks_for_a_tunnel_is_refused(connection: Connection) -> None:
+    connection.writer.write(b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n")
     status, headers, _ = await connection.answer()
-    assert (status, headers["connection"]) == (200, "close")
-    assert await connection.reader.read() == b""
+    assert (status, headers["connection"]) == (400, "close")
 
 
 async def test_half_a_body_is_no_call(front: Front, sku_id: str) -> None:
