@@ -163,7 +163,10 @@ class RateLimiter:
 
     def charge(self, caller_key: str, calls: int) -> None:
         """Take what a call turned out to cost; if that is more than there is, later calls wait for it."""
-        self._buckets[caller_key] = [self._tokens(caller_key) - calls, time.monotonic()]
+        left = self._tokens(caller_key) - calls
+        if len(self._buckets) >= BUCKETS_MAX:
+            self._buckets.clear()
+        self._buckets[caller_key] = [left, time.monotonic()]
 
     def _tokens(self, caller_key: str) -> float:
         tokens, since = self._buckets.get(caller_key, (self._burst, time.monotonic()))
