@@ -139,6 +139,33 @@ async def test_a_code_and_a_coupon_go_into_one_order(
     await assert_audit_clean(services, except_for=UNEXPORTED)
 
 
+@pytest.mark.parametrize(("ends_at", "payable_minor"), [("2100-01-01", 17_100), ("2099-01-01", 17_000)])
+async def test_a_code_keeps_its_place_among_the_coupons_when_it_becomes_one(
+    client: httpx.AsyncClient,
+    services: Services,
+    op: dict[str, str],
+    login: Login,
+    checkout: Checkout,
+    ends_at: str,
+    payable_minor: int,
+) -> None:
+    """Before the other where it ends sooner, after it where both end together, whatever the code is."""
+    tenth = {"kind": "percent_off", "percent_bp": 1_000}
+    await put_template(client, op, "t", valid_days=None, valid_to="2100-01-01T00:00:00Z")
+    coupon_id = await granted(client, op, "t")
+    until = {"valid_days": None, "valid_to": f"{ends_at}T00:00:00Z"}
+    await put_template(client, op, "u", code="0A", effect=tenth, **until)
+    named = {"coupon_ids": [coupon_id], "coupon_codes": ["0A"]}
+    assert (await cal_price(client, login(), **named))["payable_minor"] == payable_minor
+    placed = await checkout(payable_minor, "0A", coupon_ids=[coupon_id])
+    assert placed.status_code == 201, placed.text
+    order = placed.json()["order_id"]
+    assert (await client.get(f"/admin/orders/{order}/pricing", headers=op)).json()["matches"] is True
+    assert (await client.post(f"/shopping/orders/{order}/cancel", headers=login())).status_code == 200
+    summary = await cal_price(client, login(), auto_coupons=True)
+    assert (summary["payable_minor"], len(summary["applied"])) == (payable_minor, 2)
+
+
 async def test_an_order_that_comes_to_nothing_by_a_code_is_paid_and_the_coupon_used(
     client: httpx.AsyncClient, services: Services, op: dict[str, str], checkout: Checkout
 ) -> None:
