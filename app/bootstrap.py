@@ -19,6 +19,7 @@ from app.balances.purses import Purses
 from app.buyers.known import Buyers
 from app.checkout.placing import Placing, open_placing
 from app.coupons.held import HeldCoupons
+from app.coupons.known_codes import KnownCodes
 from app.coupons.take import Taking, open_taking
 from app.events_in.intake import Intake
 from app.groups.place import Joining, open_joining
@@ -58,9 +59,12 @@ class Services:
     authenticator: Authenticator
     rate_limiter: RateLimiter
     anonymous_limiter: RateLimiter
+    # an address may try as many unknown codes as one buyer, whomever it stands for
+    code_limiter: RateLimiter
     prices: PriceSnapshots
     shelf: Shelf
     coupons: HeldCoupons
+    codes: KnownCodes
     regions: Regions
     taking: Taking
     quotes: KeptQuotes
@@ -135,9 +139,11 @@ async def open_services(
             authenticator=Authenticator(settings, clock),
             rate_limiter=_limiter(settings, 1),
             anonymous_limiter=_limiter(settings, ANONYMOUS_SHARE),
+            code_limiter=_limiter(settings, 1),
             prices=prices,
             shelf=shelf,
             coupons=coupons,
+            codes=_stopped(closing, KnownCodes(pool)),
             regions=Regions(pool),
             taking=taking,
             quotes=quotes,

@@ -28,6 +28,8 @@ CART = {
     "mode": "normal",
     "activity_id": None,
     "choices": [{"choice_group": "spend-200", "promotion_id": "p-9"}],
+    "coupon_codes": [],
+    "region": None,
 }
 
 LINE = {

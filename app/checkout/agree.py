@@ -25,7 +25,7 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest, channe
     if now.summary.payable_minor == body.payable_minor:
         return now
     quote = await _quote(services, buyer_id, body)
-    if quote is not None and quote.payable_minor == body.payable_minor:
+    if quote is not None and quote.payable_minor == body.payable_minor and _has_codes(quote, body, now):
         if services.clock.now() < quote.expires_at:
             priced = honour(quote, now, services.prices.book, services.hints)
             if priced is not None:
@@ -53,6 +53,12 @@ async def _quote(services: Services, buyer_id: str, body: CheckoutRequest) -> Qu
         metrics.QUOTES.count("lost")
         return None
     return quote
+
+
+def _has_codes(quote: Quote, body: CheckoutRequest, now: Priced) -> bool:
+    """Whether this buyer can redeem, as things stand, the codes that the quote lowers the price by."""
+    codes = {rule_id for kind, rule_id, _ in quote.rules if kind == "coupon" and rule_id in body.coupon_codes}
+    return not codes or (now.codes is not None and codes <= {*now.codes.codes})
 
 
 def _changed(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import app.balances.claim
 import app.coupons.claim
+import app.coupons.claim_codes
 import app.flash_sales.claim
 import app.promotions.claim
 from app.checkout.schemas import Checkout
@@ -37,8 +38,10 @@ class Claim(Protocol):
         """Bring what the placed checkouts took into the locked rows."""
 
 
-# In the one global order in which a transaction locks: coupons, balances, limits, budgets; stock comes last.
+# In the one global order in which a transaction locks: codes with their templates, coupons, balances, limits,
+# budgets; stock comes last.
 CLAIMS: tuple[Claim, ...] = (
+    app.coupons.claim_codes,
     app.coupons.claim,
     app.balances.claim,
     app.flash_sales.claim,

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from app.balances.deductions import draft_deductions
+from app.checkout.redeem_codes import redeem_codes
 from app.checkout.schemas import (
     Checkout,
     Deduction,
@@ -45,6 +46,7 @@ def draft_checkout(
     next_id: Callable[[], int],
 ) -> Checkout:
     """Everything that placing will write, before it is written."""
+    priced, codes = redeem_codes(priced, next_id)
     by_shop: dict[str, list[PricedLine]] = {}
     for line in priced.lines:
         by_shop.setdefault(line.sku.shop_id, []).append(line)
@@ -101,6 +103,7 @@ def draft_checkout(
             PlacedOrder(root_id, status, request.currency, root.payable_minor, pay_deadline, shop_orders)
         ),
         uses=priced.uses,
+        codes=codes,
     )
 
 

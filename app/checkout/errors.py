@@ -31,6 +31,13 @@ class RuleSpent(PriceChanged):
         self.taken = taken
 
 
+class CodeSpent(RuleSpent):
+    """A code that lowers the price can no longer be redeemed: the new summary says why."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+
 class AddressMoved(PriceChanged):
     """The order goes elsewhere than it was priced for: it is priced anew, and nobody else sees this."""
 

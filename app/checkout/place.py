@@ -16,6 +16,7 @@ from app.checkout.draft import draft_checkout
 from app.checkout.errors import AddressMoved, OutOfStock, RuleSpent
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
+from app.coupons.give import tell
 from app.lib import metrics
 from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRequest
@@ -87,8 +88,10 @@ async def _attempt(
     except Unavailable:  # it never reached the ledger
         await give_back(services.gate, checkout)
         raise
-    if checkout.coupon_ids:
+    if checkout.coupon_ids or checkout.codes:
         await services.coupons.forget([once.caller_id])
+    if checkout.given is not None:
+        await tell(services, [checkout.given])
     return answer
 
 

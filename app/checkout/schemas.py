@@ -12,6 +12,8 @@ from datetime import datetime
 import msgspec
 
 from app.addresses.schemas import AddressSnapshot
+from app.coupons.admit import Numbers
+from app.coupons.codes import WantedCode
 from app.lib.idempotency import Once
 from app.pricing.limits import RuleUse
 from app.pricing.priced import PricedWith
@@ -148,3 +150,7 @@ class Checkout(msgspec.Struct, gc=False):
     answer_body: bytes
     # what it takes of limited rules
     uses: Sequence[RuleUse] = ()
+    # what it redeems
+    codes: Sequence[WantedCode] = ()
+    # by the codes of its batch, for one order to tell whom it concerns
+    given: Numbers | None = None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.coupons.errors import (
     ClaimNotOpen,
@@ -56,6 +57,10 @@ class Numbers(Struct):
     templates: dict[str, LockedTemplate]
     held: dict[tuple[str, str], int]
     given: list[NewCoupon] = []
+
+    def trial(self) -> Numbers:
+        """The same, to find out what would be."""
+        return Numbers({each: replace(kept) for each, kept in self.templates.items()}, dict(self.held), [])
 
     def template(self, template_id: str) -> LockedTemplate:
         """Raises TemplateNotFound."""

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import msgspec
 
 from app.coupons.admit import LockedTemplate, Numbers
-from app.lib.postgres import Connection
+from app.lib.postgres import Connection, Pool
 from app.lib.sql import load
 from app.pricing.documents import CouponTemplateDocument
 
@@ -20,7 +20,18 @@ sql = load("coupons")
 
 async def lock(connection: Connection, wanted: Collection[tuple[str, str]]) -> Numbers:
     """Lock the templates of (template, buyer) and read what these buyers have had."""
-    rows = await connection.fetch(sql.lock_templates, list({template_id for template_id, _ in wanted}))
+    return await _numbers(connection, sql.lock_templates, wanted)
+
+
+async def read(pool: Pool, wanted: Collection[tuple[str, str]]) -> Numbers:
+    """The same as of now: whoever gives a coupon locks, and decides anew."""
+    return await _numbers(pool, sql.read_templates, wanted)
+
+
+async def _numbers(
+    connection: Connection | Pool, templates_of: str, wanted: Collection[tuple[str, str]]
+) -> Numbers:
+    rows = await connection.fetch(templates_of, list({template_id for template_id, _ in wanted}))
     templates = {
         row["template_id"]: LockedTemplate(
             row["shop_id"],

@@ -152,6 +152,26 @@ class RateLimiter:
         bucket[1] = now
         if tokens < 1.0:
             bucket[0] = tokens
-            wait_s = (1.0 - tokens) / self._per_s
-            raise TooManyRequests(f"slow down: {self._per_s:g} calls a second", retry_after_s=int(wait_s) + 1)
+            raise self._refusal(tokens)
         bucket[0] = tokens - 1.0
+
+    def check(self, caller_key: str) -> None:
+        """Raises TooManyRequests as `take` does; takes nothing."""
+        tokens = self._tokens(caller_key)
+        if tokens < 1.0:
+            raise self._refusal(tokens)
+
+    def charge(self, caller_key: str, calls: int) -> None:
+        """Take what a call turned out to cost; if that is more than there is, later calls wait for it."""
+        left = self._tokens(caller_key) - calls
+        if len(self._buckets) >= BUCKETS_MAX:
+            self._buckets.clear()
+        self._buckets[caller_key] = [left, time.monotonic()]
+
+    def _tokens(self, caller_key: str) -> float:
+        tokens, since = self._buckets.get(caller_key, (self._burst, time.monotonic()))
+        return min(self._burst, tokens + (time.monotonic() - since) * self._per_s)
+
+    def _refusal(self, tokens: float) -> TooManyRequests:
+        wait_s = (1.0 - tokens) / self._per_s
+        return TooManyRequests(f"slow down: {self._per_s:g} calls a second", retry_after_s=int(wait_s) + 1)

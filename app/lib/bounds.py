@@ -31,6 +31,8 @@ Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
 Number = Annotated[str, Meta(pattern=NUMBER)]
 Currency = Annotated[str, Meta(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$(?!\n)")]
+# A country, or a part of one (ISO 3166-2).
+Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 AmountMinor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 # With its offset; `in_utc` is what may be kept of it.

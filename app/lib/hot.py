@@ -51,13 +51,14 @@ _process_part = f"{os.getpid():x}-{int(time.time()):x}"
 
 
 class HotRequest(msgspec.Struct, Generic[Body], gc=False):
-    """What a verb gets: who calls (None when not logged in), the decoded body, two headers."""
+    """What a verb gets: who calls (None when not logged in) and from where, the decoded body, two headers."""
 
     caller: Caller | None
     body: Body
     idempotency_key: str | None
     # X-Channel: what the app says that it is, for rules by channel
     channel: str | None = None
+    client: Client = None
 
 
 class HotRoute(Generic[Body]):
@@ -101,12 +102,13 @@ class HotRoute(Generic[Body]):
                 body,
                 None if key is None else key.decode("latin-1"),
                 None if channel is None else _channel(channel),
+                client,
             ),
         )
 
     def _who(self, services: Services, authorization: bytes | None, client: Client) -> Caller | None:
         if authorization is None and self.roles is None:
-            services.anonymous_limiter.take(client[0] if client else "?")
+            services.anonymous_limiter.take(address_of(client))
             return None
         header = None if authorization is None else authorization.decode("latin-1")
         caller = services.authenticator.caller(header)
@@ -154,6 +156,11 @@ class HotRoute(Generic[Body]):
             return msgspec.convert(given, self.body, strict=False)
         except msgspec.ValidationError as error:
             raise InvalidRequest(str(error)) from None
+
+
+def address_of(client: Client) -> str:
+    """What stands for a caller who has not logged in."""
+    return client[0] if client else "?"
 
 
 def _channel(header: bytes) -> str:

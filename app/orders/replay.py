@@ -20,7 +20,7 @@ from app.pricing.documents import CouponTemplateDocument, PromotionDocument
 from app.pricing.limits import Taken, UseKey
 from app.pricing.lines import BILL
 from app.pricing.priced import PricedWith
-from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule, coupon_rule, promotion_rule
+from app.pricing.rules import ALWAYS_MS, Rule, coupon_rule, milliseconds, promotion_rule
 from app.pricing.schemas import CartLine, CartRequest, Choice
 
 sql = load("explain")
@@ -64,7 +64,9 @@ async def gather(
         .with_uses(_uses(priced_with.taken, currency))
     )
     held = {
-        row["coupon_id"]: BuyerCoupon(row["coupon_id"], row["template_id"], "available", ALWAYS_MS, NEVER_MS)
+        row["coupon_id"]: BuyerCoupon(
+            row["coupon_id"], row["template_id"], "available", ALWAYS_MS, milliseconds(row["valid_to"])
+        )
         for row in coupons
     }
     choices = _choices(priced_with, left_out, book)

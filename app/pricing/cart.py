@@ -11,27 +11,35 @@ from msgspec.structs import replace
 
 from app.bootstrap import Services
 from app.coupons.held import Held
+from app.coupons.known_codes import NO_CODES, CartCodes, codes_of_cart
+from app.lib.hot import Client
 from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
-from app.pricing.engine import CouponChoice, choose_coupons, price
+from app.pricing.engine import CouponChoice, UnusableCoupon, choose_coupons, price
 from app.pricing.limits import Taken, taken_of
-from app.pricing.priced import Priced, PricedWith
+from app.pricing.priced import GoodCodes, Priced, PricedWith
 from app.pricing.rules import Rule, milliseconds
 from app.pricing.schemas import CartRequest
 
 
 async def price_cart(
-    services: Services, buyer_id: str | None, cart: CartRequest, channel: str | None
+    services: Services, buyer_id: str | None, cart: CartRequest, channel: str | None, client: Client = None
 ) -> Priced:
-    """`buyer_id` None: not logged in, so no coupons and no address.
+    """`buyer_id` None: not logged in, so no coupons but those of codes, and no address but a region.
 
-    Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, Unavailable.
+    Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, TooManyRequests, Unavailable.
     """
+    codes = NO_CODES
+    if cart.coupon_codes:
+        codes = await codes_of_cart(services, buyer_id, cart, client)
+        cart = replace(cart, coupon_ids=[*cart.coupon_ids, *codes.coupons])
     if buyer_id is not None:
-        buyer = await _buyer(services, buyer_id, cart, channel)
+        buyer = await _buyer(services, buyer_id, cart, channel, codes)
+    elif channel is None and cart.region is None and codes is NO_CODES:
+        buyer = ANONYMOUS
     else:
-        buyer = ANONYMOUS if channel is None else Buyer(channel=channel)
+        buyer = Buyer(codes.coupons, region=cart.region, channel=channel)
     book, now_ms = services.prices.book, milliseconds(services.clock.now())
     priced = price(
         cart,
@@ -63,6 +71,10 @@ async def price_cart(
         cart.points,
         _taken(cart, asked, buyer, book) if book.limited else (),
     )
+    if codes is not NO_CODES:
+        counted = [each for each, coupon in codes.coupons.items() if buyer.coupons[each] is coupon]
+        priced.codes = GoodCodes(counted, codes.region)
+        priced.summary.rejected += codes.refused
     return priced
 
 
@@ -79,11 +91,15 @@ def _taken(cart: CartRequest, coupon_ids: Sequence[str], buyer: Buyer, book: Pri
     return taken
 
 
-async def _buyer(services: Services, buyer_id: str, cart: CartRequest, channel: str | None) -> Buyer:
+async def _buyer(
+    services: Services, buyer_id: str, cart: CartRequest, channel: str | None, codes: CartCodes
+) -> Buyer:
     """What the cart asks for, and no more."""
     coupons: Held = {}
     if cart.coupon_ids or cart.auto_coupons:
         coupons = await services.coupons.of(buyer_id)
+    if codes.coupons:
+        coupons = {**codes.coupons, **coupons}
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
     region = None if cart.address_id is None else await _region(services, buyer_id, cart)
     buyer = Buyer(coupons, purse, region, channel)
@@ -103,11 +119,19 @@ async def _region(services: Services, buyer_id: str, cart: CartRequest) -> str |
 async def choose_for_cart(
     services: Services, buyer_id: str, cart: CartRequest, channel: str | None
 ) -> CouponChoice:
-    """Which of the buyer's coupons fit. Raises as `price_cart` does."""
+    """Which of the buyer's coupons fit, those of the cart's codes included. Raises as `price_cart` does."""
     region = await _region(services, buyer_id, cart)
-    buyer = Buyer(await services.coupons.of(buyer_id), EMPTY_PURSE, region, channel)
+    codes = NO_CODES
+    if cart.coupon_codes:
+        codes = await codes_of_cart(services, buyer_id, cart, None)
+    coupons = await services.coupons.of(buyer_id)
+    if codes.coupons:
+        coupons = {**codes.coupons, **coupons}
+    buyer = Buyer(coupons, EMPTY_PURSE, region, channel)
     buyer = await _with_what_rules_ask(services, buyer_id, cart, buyer)
-    return choose_coupons(cart, services.prices.book, buyer, milliseconds(services.clock.now()))
+    choice = choose_coupons(cart, services.prices.book, buyer, milliseconds(services.clock.now()))
+    choice.unusable.extend([UnusableCoupon(each.rule_id, each.name, each.code) for each in codes.refused])
+    return choice
 
 
 async def _with_what_rules_ask(services: Services, buyer_id: str, cart: CartRequest, buyer: Buyer) -> Buyer:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 
-from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity, Time, in_utc
+from app.lib.bounds import AMOUNT_MINOR_MAX, Currency, Id, Name, Quantity, Region, Time, in_utc
 from app.lib.money import WHOLE_BP, is_currency
 
 # A scope of more SKUs is a category; a document stays below the admin calls' body limit.
@@ -27,7 +27,6 @@ COUPONS_OF_TEMPLATE_MAX = 10_000_000
 # One-time codes are made in the call's own transaction: this many take about a second.
 CODES_MAX = 50_000
 
-Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)")]
 Ids = Annotated[list[Id], Meta(max_length=SCOPE_IDS_MAX)]
 Price = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 AboveZero = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]

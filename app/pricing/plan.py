@@ -129,7 +129,8 @@ def _soonest_first(coupon_ids: set[str], coupons: Mapping[str, BuyerCoupon]) -> 
     if len(coupon_ids) < 2:
         return list(coupon_ids)
     ends = {each: coupons[each].valid_to_ms if each in coupons else NEVER_MS for each in coupon_ids}
-    return sorted(coupon_ids, key=lambda each: (ends[each], each))
+    # A code comes after the coupons in hand, as the coupon that it becomes will: ids grow with time.
+    return sorted(coupon_ids, key=lambda each: (ends[each], not each.isdecimal(), each))
 
 
 def _unusable(coupon: BuyerCoupon, rule: Rule, indexes: Sequence[int], basket: Basket) -> str | None:

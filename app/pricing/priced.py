@@ -58,12 +58,23 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     taken: Sequence[Taken] = ()
 
 
+class GoodCodes(Struct, frozen=True, gc=False):
+    """Of the codes that the cart names those that were counted like coupons: the buyer may redeem them.
+
+    `region`: where the buyer lives, as far as the cart says.
+    """
+
+    codes: Sequence[str]
+    region: str | None
+
+
 class Priced(Struct, gc=False):
     summary: Summary
     lines: list[PricedLine]
     # the open flash sale that the prices come from
     flash_sale: FlashSale | None
-    # the buyer's coupons that gave something, and are spent by the order: coupon id -> amount
+    # the buyer's coupons that gave something, and are spent by the order: coupon id -> amount; a code that
+    # is not redeemed yet stands there itself
     coupons: dict[str, int]
     # SKUs that are not sent to where the cart goes
     unserved: list[str] = []
@@ -72,3 +83,5 @@ class Priced(Struct, gc=False):
     # the limited rules that gave something
     uses: Sequence[RuleUse] = ()
     priced_with: PricedWith | None = None
+    # None: the cart names none
+    codes: GoodCodes | None = None

@@ -118,8 +118,10 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
         """Somebody else's quote, or one of another cart, is none.
 
         Nor is one without login for a cart with an address: nobody looked at it, so freight and tax lack.
+        And nobody lives in a region only because the cart has named it.
         """
-        whose = (buyer_id,) if cart.address_id is not None else (None, buyer_id)
+        has_place = cart.address_id is not None or cart.region is not None
+        whose = (buyer_id,) if has_place else (None, buyer_id)
         return self.buyer_id in whose and self.cart == cart_content(cart)
 
     def discounts(self, line: QuotedLine) -> list[Discount]:

@@ -17,19 +17,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Answer:
-    """What the cart costs, and why. Works without login too; coupons need one."""
+    """What the cart costs, and why. Works without login too: then with codes instead of coupons, and with a
+    region instead of an address.
+    """
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
-    priced = await price_cart(services, buyer_id, request.body, request.channel)
+    priced = await price_cart(services, buyer_id, request.body, request.channel, request.client)
     if services.hints.unknown:  # nobody has asked for some of these pools before
         await services.hints.learn()
-        priced = await price_cart(services, buyer_id, request.body, request.channel)
+        priced = await price_cart(services, buyer_id, request.body, request.channel, request.client)
     services.quotes.keep(buyer_id, request.body, priced)
     return Answer(200, _encode(priced.summary))
 
 
 async def user_coupons_for_order(services: Services, request: HotRequest[CartRequest]) -> Answer:
-    """The buyer's coupons for this cart: what each saves or lacks, and the best combination."""
+    """The buyer's coupons for this cart, those of its `coupon_codes` included: what each saves or lacks, and
+    the best combination.
+    """
     assert request.caller is not None
     choice = await choose_for_cart(services, request.caller.sub, request.body, request.channel)
     return Answer(200, _encode(choice))

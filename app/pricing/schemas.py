@@ -20,11 +20,14 @@ from app.lib.bounds import (
     Currency,
     Id,
     Quantity,
+    Region,
 )
 
 LINES_MAX = 100
 COUPONS_MAX = 20
 GIFT_CARDS_MAX = 10
+# Typed by hand, and each is looked up.
+COUPON_CODES_MAX = 5
 # One for each line, and for some groups the whole cart's.
 CHOICES_MAX = 2 * LINES_MAX
 
@@ -51,7 +54,10 @@ class Choice(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 class CartRequest(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """The body of `cal_price`. Two lines of one SKU count as one."""
+    """The body of `cal_price`. Two lines of one SKU count as one.
+
+    `coupon_codes` are priced as if they had been redeemed; the order that they lower redeems them.
+    """
 
     currency: Currency
     lines: Annotated[list[CartLine], Meta(min_length=1, max_length=LINES_MAX)]
@@ -65,6 +71,10 @@ class CartRequest(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=Tr
     activity_id: Id | None = None
     # of a group without a choice the best for the buyer applies
     choices: Annotated[list[Choice], Meta(max_length=CHOICES_MAX)] = []
+    # shared, one-time, or an invitation
+    coupon_codes: Annotated[list[Id], Meta(max_length=COUPON_CODES_MAX)] = []
+    # where the cart would go, for who has not logged in; of who has, the address counts
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         if (self.mode == "flash") is (self.activity_id is None):

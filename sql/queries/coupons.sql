@@ -38,18 +38,6 @@ INSERT INTO coupon_code (code, template_id) SELECT unnest($2::text[]), $1;
 SELECT code, coupon_id IS NOT NULL AS redeemed FROM coupon_code
 WHERE template_id = $1 AND code > $2 ORDER BY code LIMIT $3;
 
--- name: template_of_code
--- The template that a shared code belongs to.
-SELECT template_id FROM coupon_template WHERE code = $1;
-
--- name: lock_code
--- A one-time code; of two buyers who redeem it at once the second waits here.
-SELECT template_id, coupon_id FROM coupon_code WHERE code = $1 FOR UPDATE;
-
--- name: use_code!
--- A one-time code became this coupon.
-UPDATE coupon_code SET coupon_id = $2 WHERE code = $1;
-
 -- name: read_invitation
 -- A buyer's own code of a template, and what came of it.
 SELECT code, (SELECT count(*) FROM coupon_invite AS i
@@ -63,24 +51,14 @@ FROM coupon_invite_code AS c WHERE template_id = $1 AND buyer_id = $2;
 INSERT INTO coupon_invite_code (code, template_id, buyer_id) VALUES ($1, $2, $3)
 ON CONFLICT (template_id, buyer_id) DO NOTHING;
 
--- name: read_invite_code
--- Whose code it is, and what it invites to.
-SELECT template_id, c.buyer_id, document FROM coupon_invite_code AS c JOIN coupon_template USING (template_id)
-WHERE c.code = $1;
-
--- name: is_invited
--- Whether a buyer came by somebody's code before.
-SELECT EXISTS (SELECT FROM coupon_invite WHERE template_id = $1 AND buyer_id = $2);
-
--- name: add_invite!
--- A buyer came by a code, with the coupons that both got.
-INSERT INTO coupon_invite (template_id, buyer_id, inviter_id, coupon_id, inviter_coupon_id)
-VALUES ($1, $2, $3, $4, $5);
-
 -- name: lock_templates
 -- Templates whose coupons are being given out: a count is one row, so givers wait for each other.
 SELECT template_id, shop_id, document, granted_count FROM coupon_template
 WHERE template_id = ANY($1::text[]) ORDER BY template_id FOR UPDATE;
+
+-- name: read_templates
+-- The same templates as they are now.
+SELECT template_id, shop_id, document, granted_count FROM coupon_template WHERE template_id = ANY($1::text[]);
 
 -- name: read_claims
 -- How many coupons of a template each of these buyers has had.

@@ -26,7 +26,7 @@ WHERE kind = 'promotion' AND version <= $1 AND until_version > $1
 
 -- name: coupons_at
 -- These coupons with their templates as they were at a version.
-SELECT c.coupon_id::text, c.template_id, coalesce(h.version, t.version) AS version, coalesce(h.document, t.document) AS document
+SELECT c.coupon_id::text, c.template_id, c.valid_to, coalesce(h.version, t.version) AS version, coalesce(h.document, t.document) AS document
 FROM coupon AS c JOIN coupon_template AS t USING (template_id)
 LEFT JOIN LATERAL (
     SELECT version, document FROM rule_history

@@ -97,6 +97,30 @@ async def test_without_an_address_the_freight_is_still_to_come_and_nothing_is_pl
     assert await buyer.orders() == 0
 
 
+async def test_without_login_a_region_stands_for_the_address_and_binds_nobody(
+    put: Put, buyer: Buyer, client: httpx.AsyncClient
+) -> None:
+    await put("tax_rules/vat", VAT | {"regions": ["CN"]})
+    cart = {"currency": "CNY", "lines": [{"sku_id": "1001", "quantity": 1}], "region": "CN-SH"}
+    quote = (await client.post("/shopping/cal_price/v4_4", json=cart)).json()
+    assert [quote[f"{part}_minor"] for part in ("freight", "tax", "payable")] == [1_000, 400, 4_400]
+    assert quote["warnings"] == []
+    far = (await client.post("/shopping/cal_price/v4_4", json=cart | {"region": "CN-XZ"})).json()
+    assert (far["payable_minor"], far["warnings"]) == (3_300, ["address_not_served"])
+    # of who has logged in the address counts
+    assert (await buyer.price({"1001": 1}, region="CN-SH"))["warnings"] == [
+        "freight_needs_address",
+        "tax_needs_address",
+    ]
+    west = await buyer.address(region="CN-XJ")
+    refused = await buyer.place(
+        {"1001": 1}, 4_400, region="CN-SH", address_id=west, quote_id=quote["quote_id"]
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_changed")
+    assert refused.json()["summary"]["payable_minor"] == 4_950
+    assert await buyer.orders() == 0
+
+
 async def test_where_the_shop_does_not_send_nothing_is_placed(buyer: Buyer, services: Services) -> None:
     address_id = await buyer.address(region="CN-XZ")
     summary = await buyer.price({"1001": 1}, address_id=address_id)

@@ -9,6 +9,7 @@ import pytest
 
 from app.bootstrap import Services
 from tests.conftest import Login
+from tests.coupons.calls import granted, put_template
 from tests.rows import put_shop, put_sku
 
 PERCENT = {"kind": "percent_off", "percent_bp": 1000}
@@ -198,6 +199,20 @@ async def test_a_named_coupon_that_was_not_among_the_best_is_not_replayed(
     assert [(each["rule_id"], each["code"]) for each in told["rejected"]] == [
         (coupons["small"], "stack_conflict")
     ]
+
+
+async def test_coupons_are_replayed_in_the_order_in_which_they_end(
+    client: httpx.AsyncClient, order: Any, pricing: Any, op: dict[str, str]
+) -> None:
+    coupon_ids = []
+    for template_id, days, effect in (("t", 7, TEN_OFF), ("u", 1, PERCENT)):
+        document = {"name": template_id, "valid_days": days, "effect": effect}
+        await put_template(client, op, template_id, **document, condition={})
+        coupon_ids.append(await granted(client, op, template_id))
+    placed = await order(8_000, "1001", coupon_ids=coupon_ids)  # the percentage first: it ends sooner
+    told = await pricing(placed["order_id"], op)
+    assert [step["rule_id"] for step in told["steps"]] == coupon_ids[::-1]
+    assert (told["adds_up"], told["matches"], told["differences"]) == (True, True, [])
 
 
 async def test_amounts_in_a_shops_own_currency_are_replayed_as_such(
