@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from msgspec import Struct
+
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints
 from app.pricing.limits import SPENT, RuleUse, with_use
 from app.pricing.lines import Basket, Line
@@ -37,6 +39,19 @@ def rejections(misses: Sequence[Miss]) -> list[Rejected]:
     return rejected
 
 
+class Sums(Struct, gc=False, eq=False):
+    """The steps of a walk, counted for the lines and for the whole."""
+
+    # of each line
+    discounts: list[list[Discount]]
+    # beside promotions, which are most of the rules (theirs is what remains): of each line, and in all
+    by_kind: dict[str, list[int]]
+    totals: dict[str, int]
+    applied: list[Discount]
+    coupons: dict[str, int]
+    uses: list[RuleUse]
+
+
 def summarize(
     basket: Basket,
     walk: Walk,
@@ -46,45 +61,18 @@ def summarize(
     quote_id: str,
     quote_ttl_s: int,
 ) -> Priced:
-    lines = basket.lines
-    discounts: list[list[Discount]] = [[] for _ in lines]
-    # beside promotions, which are most of the rules: theirs is what remains
-    by_kind: dict[str, list[int]] = {}
-    totals: dict[str, int] = {}
-    applied: list[Discount] = []
-    coupons: dict[str, int] = {}
-    uses: list[RuleUse] = []
-    for step in walk.steps:
-        entry = step.entry
-        rule, rule_id = entry.rule, entry.rule_id
-        kind, indexes, total_minor = rule.kind, step.indexes, step.total_minor
-        if rule.use_limits is not None:
-            uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
-        whole = Discount(kind, rule_id, rule.name, total_minor)
-        applied.append(whole)
-        if len(indexes) == 1:
-            discounts[indexes[0]].append(whole)
-        else:
-            for index, amount in zip(indexes, step.amounts, strict=True):
-                if amount:
-                    discounts[index].append(Discount(kind, rule_id, rule.name, amount))
-        if kind != "promotion":
-            if kind == "coupon":
-                coupons[rule_id] = total_minor
-            totals[kind] = totals.get(kind, 0) + total_minor
-            amounts = by_kind.setdefault(kind, [0] * len(lines))
-            for index, amount in zip(indexes, step.amounts, strict=True):
-                amounts[index] += amount
+    sums = _add_up(walk, len(basket.lines))
+    totals, applied, uses = sums.totals, sums.applied, sums.uses
     priced_lines = [
-        _priced_line(line, left_minor, given, hints)
-        for line, left_minor, given in zip(lines, walk.left, discounts, strict=True)
+        _priced_line(line, left_minor, discounts, hints)
+        for line, left_minor, discounts in zip(basket.lines, walk.left, sums.discounts, strict=True)
     ]
-    for kind, amounts in by_kind.items():
+    for kind, amounts in sums.by_kind.items():
         _keep_apart(kind, amounts, priced_lines)
     priced_lines += gifts.lines
     for entry, discount in gifts.applied:
         applied.append(discount)
-        uses = _count_gift(entry, coupons, uses)
+        uses = _count_gift(entry, sums.coupons, uses)
     shops = group_by_shop(priced_lines)
     goods_minor = sum([shop.goods_minor for shop in shops])
     payable_minor = sum(walk.left)
@@ -111,7 +99,38 @@ def summarize(
         rejected,
         [f"{SOLD_OUT}: {each.gift.sku_id}" for each in gifts.gone],
     )
-    return Priced(summary, priced_lines, basket.flash_sale, coupons, uses=uses)
+    return Priced(summary, priced_lines, basket.flash_sale, sums.coupons, uses=uses)
+
+
+def _add_up(walk: Walk, lines: int) -> Sums:
+    discounts: list[list[Discount]] = [[] for _ in range(lines)]
+    by_kind: dict[str, list[int]] = {}
+    totals: dict[str, int] = {}
+    applied: list[Discount] = []
+    coupons: dict[str, int] = {}
+    uses: list[RuleUse] = []
+    for step in walk.steps:
+        entry = step.entry
+        rule, rule_id = entry.rule, entry.rule_id
+        kind, indexes, total_minor = rule.kind, step.indexes, step.total_minor
+        if rule.use_limits is not None:
+            uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
+        whole = Discount(kind, rule_id, rule.name, total_minor)
+        applied.append(whole)
+        if len(indexes) == 1:
+            discounts[indexes[0]].append(whole)
+        else:
+            for index, amount in zip(indexes, step.amounts, strict=True):
+                if amount:
+                    discounts[index].append(Discount(kind, rule_id, rule.name, amount))
+        if kind != "promotion":
+            if kind == "coupon":
+                coupons[rule_id] = total_minor
+            totals[kind] = totals.get(kind, 0) + total_minor
+            amounts = by_kind.setdefault(kind, [0] * lines)
+            for index, amount in zip(indexes, step.amounts, strict=True):
+                amounts[index] += amount
+    return Sums(discounts, by_kind, totals, applied, coupons, uses)
 
 
 @lru_cache(maxsize=16)  # all quotes of a second end in the same one
