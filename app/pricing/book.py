@@ -63,6 +63,7 @@ class PriceBook(Struct, frozen=True, eq=False):
     # those of both that are not for everybody, and of these those for which the buyer must be known
     for_some: frozenset[Rule] = frozenset()
     asks_who: frozenset[Rule] = frozenset()
+    has_regional_rules: bool = False
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # how far it has come
@@ -80,11 +81,8 @@ class PriceBook(Struct, frozen=True, eq=False):
     @property
     def needs_region(self) -> bool:
         """Whether it matters where a cart goes."""
-        return bool(
-            self.freight_templates
-            or self.taxes_by_region.keys() - {ANYWHERE}
-            or any(rule.audience is not None and rule.audience.regions for rule in self.for_some)
-        )
+        taxes = self.taxes_by_region
+        return self.has_regional_rules or bool(self.freight_templates) or len(taxes) > (ANYWHERE in taxes)
 
     def rules_of(self, sku: Sku) -> tuple[Rule, ...]:
         """The promotions that have this SKU in scope, in the order of application, whatever their window."""
@@ -184,7 +182,7 @@ def _unread() -> dict[str, Any]:
     return {"rules_by_sku": {}, "activities_by_sku": {}}
 
 
-def _special(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:
+def _special(*tables: Mapping[str, Rule]) -> dict[str, Any]:
     """The fields of the book that tell which rules have limits or are not for everybody."""
     limited = [rule for rules in tables for rule in rules.values() if rule.use_limits is not None]
     by_buyer = [rule for rule in limited if rule.use_limits and rule.use_limits.uses_per_buyer_max]
@@ -195,6 +193,7 @@ def _special(*tables: Mapping[str, Rule]) -> dict[str, frozenset[Rule]]:
         "limited_by_buyer": frozenset(by_buyer),
         "for_some": frozenset(for_some),
         "asks_who": frozenset(asks_who),
+        "has_regional_rules": any(rule.audience and rule.audience.regions for rule in for_some),
     }
 
 
