@@ -19,17 +19,15 @@ from app.checkout.schemas import Checkout
 from app.lib import metrics
 from app.lib.batching import Batcher
 from app.lib.commit import Committed, Outcome, commit
-from app.lib.errors import OutcomeUnknown, Unavailable
+from app.lib.errors import OutcomeUnknown
+from app.lib.gate import LOAD_ERRORS
 from app.lib.idempotency import Answer
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.postgres import Pool
 from app.settings import Settings
 from app.stock.gate import Gate
 from app.stock.scripts import PoolFact, Reservation
 
 log = structlog.get_logger()
-
-# The ledger is away, or too many wait for it.
-SETTLE_ERRORS: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, Unavailable)
 
 
 class Committer:
@@ -78,7 +76,7 @@ class Committer:
         # leaves flight, or the gate would promise too much.
         try:
             await self._gate.load(sorted(untold))
-        except SETTLE_ERRORS as error:
+        except LOAD_ERRORS as error:
             log.warning("settle_given_up", orders=_order_ids(checkouts), error=repr(error))
             return
         await self._gate.settle(settled, committed.facts)

@@ -14,13 +14,14 @@ from datetime import timedelta
 import structlog
 
 from app.groups.admit import GroupDraft
-from app.groups.gate import TELL_ERRORS, SlotGate, read_facts
+from app.groups.gate import SlotGate, read_facts
 from app.groups.ledger import Changed, place_batch
 from app.lib import metrics
 from app.lib.batching import Batcher
 from app.lib.clock import Clock
 from app.lib.commit import Committed, Outcome, commit
 from app.lib.errors import OutcomeUnknown
+from app.lib.gate import LOAD_ERRORS
 from app.lib.idempotency import Answer
 from app.lib.postgres import Pool
 from app.settings import Settings
@@ -83,7 +84,7 @@ class GroupCommitter:
             # A commit that was found by its keys has brought no facts. They must come before its claim leaves
             # flight, or the gate would promise too much.
             found = await read_facts(self._pool, untold) if untold else []
-        except TELL_ERRORS as error:
+        except LOAD_ERRORS as error:
             log.warning("slots_not_told", error=repr(error))
             return
         await self._slots.tell([*groups, *found], settled)

@@ -72,6 +72,7 @@ class Script:
     """One Lua file, called by its hash, loaded again when Valkey has forgotten it."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.path: Path = LUA / f"{name}.lua"
         self.text = self.path.read_text()
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()

@@ -84,6 +84,7 @@ class GateReply(msgspec.Struct, frozen=True, gc=False):
 
 
 RESERVED = GateReply(Verdict.RESERVED)
+DOWN = GateReply(Verdict.DOWN)
 _PLAIN = [Verdict.RESERVED.value]
 
 
