@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 
 from app.lib import metrics
@@ -85,14 +85,7 @@ class Gate:
         await asyncio.gather(*[self._pools_loading.submit(each) for each in pools])
 
     async def _load_pools(self, pools: set[tuple[str, int]]) -> None:
-        rows = await self._pool.fetch(sql.read_pools, [pool_id for _, pool_id in pools])
-        found = {row["pool_id"]: row for row in rows}
-        facts = []
-        for shop_id, pool_id in pools:
-            row = found.get(pool_id)
-            free = 0 if row is None or row["closed"] else row["on_hand"] - row["reserved"]
-            facts.append(PoolFact(shop_id, pool_id, free, 0 if row is None else row["version"]))
-        await self.settle_pools(facts)
+        await self.settle_pools(await read_facts(self._pool, pools))
 
     async def _load_limits(self, activities: set[tuple[str, str]]) -> None:
         for shop_id, activity_id in activities:
@@ -126,6 +119,18 @@ class Gate:
     async def stop(self) -> None:
         for batcher in (self._asking, self._pools_loading, self._limits_loading):
             await asyncio.shield(batcher.stop())
+
+
+async def read_facts(pool: Pool, pools: Collection[tuple[str, int]]) -> list[PoolFact]:
+    """What the ledger says of each (shop, pool): of one that it does not know, that nothing is free."""
+    rows = await pool.fetch(sql.read_pools, [pool_id for _, pool_id in pools])
+    found = {row["pool_id"]: row for row in rows}
+    facts = []
+    for shop_id, pool_id in pools:
+        row = found.get(pool_id)
+        free = 0 if row is None or row["closed"] else row["on_hand"] - row["reserved"]
+        facts.append(PoolFact(shop_id, pool_id, free, 0 if row is None else row["version"]))
+    return facts
 
 
 def _reserve_call(reservations: Sequence[Reservation]) -> Call:
