@@ -26,6 +26,7 @@ from app.groups.reconcile import reconcile_slots
 from app.groups.settle import settle_due, settle_strays
 from app.lib import metrics
 from app.lib.valkey import GateDown
+from app.lib.wait_or_stop import wait_or_stop
 from app.orders import close
 from app.payments.poll import poll_payments
 from app.points.expire import expire_points
@@ -144,12 +145,3 @@ class Sweeper:
         self._stopping.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-
-async def wait_or_stop(stopping: asyncio.Event, wait_s: float) -> None:
-    """Wait, but not beyond the moment when `stopping` is set."""
-    try:
-        async with asyncio.timeout(wait_s):
-            await stopping.wait()
-    except TimeoutError:
-        pass

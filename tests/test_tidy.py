@@ -155,6 +155,12 @@ def test_file_names_say_what_is_inside() -> None:
     assert [place(path) for path in named if path.stem in NAMES_THAT_SAY_NOTHING] == []
 
 
+def test_the_readme_names_every_folder() -> None:
+    readme = (ROOT / "README.md").read_text()
+    folders = sorted({path.parent.relative_to(ROOT).as_posix() for path in APP} - {"app"})
+    assert [folder for folder in folders if f"`{folder}`" not in readme] == []
+
+
 # --- Lua and SQL -------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,7 @@
 """The committer: orders that wait at the same moment share one Postgres transaction.
 
-Enters a checkout, leaves its own outcome after the commit. Transient errors retry the whole batch with the
-same keys and ids; a commit whose reply was lost is found by its keys; only data errors split a batch. After
-the commit the gate learns what the ledger says.
+Enters a checkout, leaves its own outcome after the commit (what happens when that fails: app/lib/commit.py).
+Then the gate learns what the ledger says.
 """
 
 from __future__ import annotations
@@ -11,31 +10,24 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
-import asyncpg
-import stamina
 import structlog
 
-from app.checkout.ledger import BatchResult, Outcome, place_batch
+from app.checkout.ledger import place_batch
 from app.checkout.schemas import Checkout
 from app.lib import metrics
 from app.lib.batching import Batcher
-from app.lib.errors import AppError, OutcomeUnknown, Unavailable
+from app.lib.commit import Committed, Outcome, commit
+from app.lib.errors import OutcomeUnknown
+from app.lib.gate import LOAD_ERRORS
 from app.lib.idempotency import Answer
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.postgres import Pool
 from app.settings import Settings
 from app.stock.gate import Gate
-from app.stock.scripts import Reservation
+from app.stock.scripts import PoolFact, Reservation
 
 log = structlog.get_logger()
-
-# A batch is tried again for this long: a restart of Postgres takes a few seconds, and a buyer who has waited
-# for longer has given up. With the wait in the backlog it stays below the gate's FLIGHT_TTL_MS.
-RETRY_FOR_S = 8.0
-RETRY_WAIT_FIRST_S = 0.02
-RETRY_WAIT_MAX_S = 0.5
-# The ledger is away, or too many wait for it.
-SETTLE_ERRORS: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, Unavailable)
 
 
 class Committer:
@@ -60,50 +52,20 @@ class Committer:
 
     async def _commit_batch(self, checkouts: list[Checkout]) -> Sequence[Outcome]:
         started = time.perf_counter()
-        result = await self._commit(checkouts)
+        committed = await commit(checkouts, partial(place_batch, self._pool))
         metrics.BATCH_SIZE.observe(len(checkouts))
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
-        settling = asyncio.create_task(self._settle(checkouts, result), name="settle")
+        settling = asyncio.create_task(self._settle(checkouts, committed), name="settle")
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
-        return result.outcomes
+        return committed.outcomes
 
-    async def _commit(self, checkouts: list[Checkout]) -> BatchResult:
-        try:
-            async for attempt in stamina.retry_context(
-                on=TRANSIENT_ERRORS,
-                attempts=None,
-                timeout=RETRY_FOR_S,
-                wait_initial=RETRY_WAIT_FIRST_S,
-                wait_max=RETRY_WAIT_MAX_S,
-            ):
-                with attempt:
-                    if attempt.num > 1:
-                        metrics.COMMIT_RETRIES.inc()
-                    result = await place_batch(self._pool, checkouts)
-        except TRANSIENT_ERRORS as error:
-            log.error("commit_given_up", orders=_order_ids(checkouts), error=repr(error))
-            return BatchResult([OutcomeUnknown()] * len(checkouts), [])
-        except asyncpg.PostgresError as error:
-            return await self._split(checkouts, error)
-        return result
-
-    async def _split(self, checkouts: list[Checkout], error: asyncpg.PostgresError) -> BatchResult:
-        """The database refuses something in this batch: find out what, and let the others through."""
-        if len(checkouts) == 1:
-            log.error("checkout_refused_by_database", orders=_order_ids(checkouts), error=repr(error))
-            return BatchResult([AppError()], [])
-        middle = len(checkouts) // 2
-        first = await self._commit(checkouts[:middle])
-        second = await self._commit(checkouts[middle:])
-        return BatchResult(first.outcomes + second.outcomes, first.facts + second.facts)
-
-    async def _settle(self, checkouts: list[Checkout], result: BatchResult) -> None:
+    async def _settle(self, checkouts: list[Checkout], committed: Committed[PoolFact]) -> None:
         """What this leaves in flight, because something is down, is swept (app/stock/sweep.py)."""
         settled: dict[str, list[tuple[bytes, bool]]] = defaultdict(list)
-        told = {fact.pool_id for fact in result.facts}
+        told = {fact.pool_id for fact in committed.facts}
         untold: set[tuple[str, int]] = set()
-        for checkout, outcome in zip(checkouts, result.outcomes, strict=True):
+        for checkout, outcome in zip(checkouts, committed.outcomes, strict=True):
             for part in checkout.reservations:
                 placed = _settles_as(checkout, part, outcome)
                 if placed is not None:
@@ -114,10 +76,10 @@ class Committer:
         # leaves flight, or the gate would promise too much.
         try:
             await self._gate.load(sorted(untold))
-        except SETTLE_ERRORS as error:
+        except LOAD_ERRORS as error:
             log.warning("settle_given_up", orders=_order_ids(checkouts), error=repr(error))
             return
-        await self._gate.settle(settled, result.facts)
+        await self._gate.settle(settled, committed.facts)
 
     async def stop(self) -> None:
         """Finish all that was taken."""

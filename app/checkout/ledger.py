@@ -19,7 +19,8 @@ from app.checkout.admit import Numbers, PoolNumbers, admit
 from app.checkout.claims import CLAIMS, wants_any
 from app.checkout.deliver_to import read_addresses
 from app.checkout.schemas import Checkout
-from app.lib.errors import AppError, IdempotencyKeyReused
+from app.lib.commit import Committed, Outcome
+from app.lib.errors import IdempotencyKeyReused
 from app.lib.idempotency import DOES_NOT_FIT, Answer, earlier_answer
 from app.lib.idempotency import sql as idempotency_sql
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
@@ -32,17 +33,9 @@ sql = load("checkout")
 
 CREATED = 201
 _encode = msgspec.json.Encoder().encode
-Outcome = Answer | AppError
 
 
-class BatchResult(msgspec.Struct):
-    """One outcome per checkout, in order, and what the gate must learn of the pools."""
-
-    outcomes: list[Outcome]
-    facts: list[PoolFact]
-
-
-async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> BatchResult:
+async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> Committed[PoolFact]:
     """Place a batch. What this returns has been committed."""
     simple: list[Checkout] = []
     others: list[Checkout] = []
@@ -62,7 +55,7 @@ async def place_batch(pool: Pool, checkouts: Sequence[Checkout]) -> BatchResult:
         if others:
             async with connection.transaction():
                 facts += await _place_each(connection, others, outcomes)
-    return BatchResult([outcomes[each.once.digest] for each in checkouts], facts)
+    return Committed([outcomes[each.once.digest] for each in checkouts], facts)
 
 
 async def _place_each(

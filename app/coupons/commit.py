@@ -1,8 +1,7 @@
 """Claims that wait at the same moment share one Postgres transaction; app/checkout/commit.py in small.
 
-Enters a claim that has passed the gate, leaves its own outcome after the commit. Transient errors retry the
-whole batch with the same keys and ids; a commit whose reply was lost is found by its keys. Before a buyer is
-answered, the cached coupons and the gate know.
+Enters a claim that has passed the gate, leaves its own outcome after the commit (what happens when that
+fails: app/lib/commit.py). Before a buyer is answered, the cached coupons and the gate know.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-import stamina
-import structlog
 from msgspec import Struct
 from msgspec.json import encode
 
@@ -22,24 +19,16 @@ from app.coupons.gate import CouponGate
 from app.coupons.held import HeldCoupons
 from app.coupons.scripts import Settled
 from app.lib.batching import Batcher
+from app.lib.commit import Committed, Outcome, commit
 from app.lib.errors import AppError, OutcomeUnknown
 from app.lib.idempotency import Answer, Once, keep_answers, release_keys, take_keys
-from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
-
-log = structlog.get_logger()
+from app.lib.postgres import Connection, Pool, transaction
 
 # A batch's fixed cost is seven round trips, a claim's share four narrow rows: 256 take some 15 ms.
 BATCH_SIZE_MAX = 256
 # All claims of a rush share their template's row: a second lane would only wait for the first.
 LANES_MAX = 1
 BACKLOG_MAX = 4_096
-# As the checkout's: a restart of Postgres takes a few seconds. With the wait in the backlog it stays below
-# the gate's FLIGHT_TTL_MS.
-RETRY_FOR_S = 8.0
-RETRY_WAIT_FIRST_S = 0.02
-RETRY_WAIT_MAX_S = 0.5
-
-Outcome = Answer | AppError
 
 
 class Taken(Struct, frozen=True, eq=False):
@@ -71,34 +60,29 @@ class CouponCommitter:
         return await self._batcher.submit(taken)
 
     async def _commit_batch(self, batch: list[Taken]) -> Sequence[Outcome]:
-        try:
-            async for attempt in stamina.retry_context(
-                on=TRANSIENT_ERRORS,
-                attempts=None,
-                timeout=RETRY_FOR_S,
-                wait_initial=RETRY_WAIT_FIRST_S,
-                wait_max=RETRY_WAIT_MAX_S,
-            ):
-                with attempt:
-                    async with transaction(self._pool) as connection:
-                        outcomes, numbers = await take_batch(connection, batch)
-        except TRANSIENT_ERRORS as error:
-            log.error("coupons_given_up", claims=len(batch), error=repr(error))
-            return [OutcomeUnknown()] * len(batch)  # released by nobody until the ledger has been asked
+        committed = await commit(batch, self._write)
         # A replayed claim's process may have died after its commit, before it told anyone.
         await self._held.forget(
             taken.once.caller_id
-            for taken, outcome in zip(batch, outcomes, strict=True)
+            for taken, outcome in zip(batch, committed.outcomes, strict=True)
             if isinstance(outcome, Answer)
         )
-        await self._gate.tell(numbers, _settled(batch, outcomes))
-        return outcomes
+        # All numbers before the claims leave flight, or the gate would promise too much.
+        *first, last = committed.facts or [Numbers({}, {})]
+        for numbers in first:
+            await self._gate.tell(numbers)
+        await self._gate.tell(last, _settled(batch, committed.outcomes))
+        return committed.outcomes
+
+    async def _write(self, batch: Sequence[Taken]) -> Committed[Numbers]:
+        async with transaction(self._pool) as connection:
+            return await take_batch(connection, batch)
 
     async def stop(self) -> None:
         await self._batcher.stop()
 
 
-async def take_batch(connection: Connection, batch: Sequence[Taken]) -> tuple[list[Outcome], Numbers]:
+async def take_batch(connection: Connection, batch: Sequence[Taken]) -> Committed[Numbers]:
     """Decide each claim and write those that get a coupon, inside the caller's transaction."""
     outcomes: dict[bytes, Outcome] = {}
     for digest, earlier in (await take_keys(connection, [each.once for each in batch])).items():
@@ -116,7 +100,7 @@ async def take_batch(connection: Connection, batch: Sequence[Taken]) -> tuple[li
     await keep_answers(connection, answers)
     await release_keys(connection, [each.once.digest for each in new if each.once.digest in outcomes])
     outcomes |= answers
-    return [_first_time(each, outcomes[each.once.digest]) for each in batch], numbers
+    return Committed([_first_time(each, outcomes[each.once.digest]) for each in batch], [numbers])
 
 
 def _give(numbers: Numbers, taken: Taken) -> object:
@@ -141,6 +125,8 @@ def _settled(batch: Sequence[Taken], outcomes: Sequence[Outcome]) -> dict[str, l
     """By template, how each claim leaves flight."""
     settled: dict[str, list[Settled]] = defaultdict(list)
     for taken, outcome in zip(batch, outcomes, strict=True):
+        if isinstance(outcome, OutcomeUnknown):
+            continue  # released by nobody until the ledger has been asked
         placed = isinstance(outcome, Answer) and not outcome.replayed
         settled[taken.template_id].append(Settled(taken.once.digest.hex(), taken.once.caller_id, placed))
     return settled

@@ -11,10 +11,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
-import structlog
 from msgspec import Struct
-from redis.exceptions import ResponseError
 
 from app.coupons.admit import Numbers
 from app.coupons.scripts import (
@@ -30,19 +29,13 @@ from app.coupons.scripts import (
     tell_call,
 )
 from app.coupons.snapshot import Offer
-from app.lib import metrics
-from app.lib.batching import Batcher
+from app.lib.gate import asking, loading, try_scripts
 from app.lib.postgres import Pool
 from app.lib.sql import load
-from app.lib.valkey import Call, GateDown, Valkey
+from app.lib.valkey import Call, Valkey
 
-log = structlog.get_logger()
 sql = load("coupons")
 
-# As the stock's gate: one call with so many takes Valkey about a millisecond, far below its time limit.
-PIPELINE_SIZE_MAX = 256
-PIPELINE_LANES_MAX = 1
-BACKLOG_MAX = 8_192
 # A template may be evicted from the gate between being loaded and being asked again; not for ever.
 LOADS_MAX = 3
 # Buyers read and told at a time: some 20 ms of Postgres, some 5 ms of Valkey.
@@ -62,68 +55,33 @@ class CouponGate:
     def __init__(self, valkey: Valkey, pool: Pool) -> None:
         self._valkey = valkey
         self._pool = pool
-        self._batcher: Batcher[Claim, GateReply] = Batcher(
-            self._ask_many,
+        self._asking = asking(
+            valkey,
+            CLAIM,
             name="coupon-gate",
-            size_max=PIPELINE_SIZE_MAX,
-            lanes_max=PIPELINE_LANES_MAX,
-            backlog_max=BACKLOG_MAX,
+            key_of=attrgetter("offer"),
+            call_of=_claim_call,
+            replies_of=lambda _, raw: claim_replies(raw),
+            down=DOWN,
         )
-        # One lane: after a flush thousands miss the same template, and share one load.
-        self._loader: Batcher[str, None] = Batcher(
-            self._load_many,
-            name="coupon-gate-load",
-            size_max=PIPELINE_SIZE_MAX,
-            lanes_max=1,
-            backlog_max=BACKLOG_MAX,
-        )
+        self._loading = loading(self._load_each, name="coupon-gate-load")
 
     async def ask(self, claim: Claim) -> GateReply:
         """CLAIMED, REPEAT, CLOSED, LIMIT, EXHAUSTED or DOWN.
 
         Raises Unavailable when too many wait, and Postgres' errors when it must be loaded.
         """
-        reply = await self._batcher.submit(claim)
+        reply = await self._asking.submit(claim)
         for _ in range(LOADS_MAX):
             if reply.verdict is not Verdict.LOAD:
                 return reply
-            await self._loader.submit(claim.offer.template_id)
-            reply = await self._batcher.submit(claim)
+            await self._loading.submit(claim.offer.template_id)
+            reply = await self._asking.submit(claim)
         return DOWN if reply.verdict is Verdict.LOAD else reply
 
-    async def _ask_many(self, claims: list[Claim]) -> list[GateReply]:
-        by_offer: dict[Offer, list[int]] = defaultdict(list)
-        for number, claim in enumerate(claims):
-            by_offer[claim.offer].append(number)
-        now_ms = int(time.time() * 1000)
-        calls = [
-            claim_call(
-                offer.template_id,
-                offer.document.quantity_total,
-                offer.document.per_buyer_max,
-                [claims[number].asked for number in numbers],
-                now_ms,
-            )
-            for offer, numbers in by_offer.items()
-        ]
-        replies = [DOWN] * len(claims)
-        try:
-            raw = await self._valkey.run_scripts(CLAIM, calls)
-        except GateDown:
-            metrics.GATE_FAILURES.inc()
-            return replies
-        for numbers, answer in zip(by_offer.values(), raw, strict=True):
-            if isinstance(answer, ResponseError):  # still loading its data, a broken key: the ledger decides
-                _failed(answer)
-                continue
-            for number, reply in zip(numbers, claim_replies(answer), strict=True):
-                replies[number] = reply
-        return replies
-
-    async def _load_many(self, template_ids: list[str]) -> list[None]:
-        for template_id in dict.fromkeys(template_ids):
+    async def _load_each(self, template_ids: set[str]) -> None:
+        for template_id in template_ids:
             await self._load(template_id)
-        return [None] * len(template_ids)
 
     async def _load(self, template_id: str) -> None:
         # The count first: who is given one while the buyers are read is told by whoever gives it.
@@ -133,7 +91,8 @@ class CouponGate:
             rows = await self._pool.fetch(sql.read_holders, template_id, after, BUYERS_AT_A_TIME)
             complete = len(rows) < BUYERS_AT_A_TIME
             counts = [(row["buyer_id"], row["quantity"]) for row in rows]
-            if not await self._try([tell_call(template_id, granted_count, counts, complete=complete)]):
+            call = tell_call(template_id, granted_count, counts, complete=complete)
+            if await try_scripts(self._valkey, TELL, [call]) == [None]:
                 return
             after = counts[-1][0] if counts else ""
 
@@ -157,25 +116,20 @@ class CouponGate:
                 part = told[start : start + BUYERS_AT_A_TIME]
                 landing = settled.get(template_id, ()) if start == 0 else ()
                 calls.append(tell_call(template_id, granted_count, part, landing))
-        await self._try(calls)
-
-    async def _try(self, calls: Sequence[Call]) -> bool:
-        """Whether Valkey has taken them all."""
-        try:
-            replies = await self._valkey.run_scripts(TELL, calls)
-        except GateDown:
-            metrics.GATE_FAILURES.inc()
-            return False
-        errors = [reply for reply in replies if isinstance(reply, BaseException)]
-        for error in errors:
-            _failed(error)
-        return not errors
+        await try_scripts(self._valkey, TELL, calls)
 
     async def stop(self) -> None:
-        await self._batcher.stop()
-        await self._loader.stop()
+        await self._asking.stop()
+        await self._loading.stop()
 
 
-def _failed(error: BaseException) -> None:
-    metrics.GATE_FAILURES.inc()
-    log.warning("coupon_gate_script_failed", error=str(error))
+def _claim_call(claims: Sequence[Claim]) -> Call:
+    """All of one offer."""
+    offer = claims[0].offer
+    return claim_call(
+        offer.template_id,
+        offer.document.quantity_total,
+        offer.document.per_buyer_max,
+        [claim.asked for claim in claims],
+        int(time.time() * 1000),
+    )

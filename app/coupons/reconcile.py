@@ -13,7 +13,6 @@ from app.coupons.keys import GATE_PATTERN, gate_keys, template_of
 from app.lib.postgres import Pool
 from app.lib.sql import load
 from app.lib.valkey import Valkey
-from app.stock.sweep import scan_keys
 
 sql = load("coupons")
 
@@ -29,7 +28,7 @@ class CouponDrift(NamedTuple):
 
 async def measure_coupon_drift(valkey: Valkey, pool: Pool) -> list[CouponDrift]:
     """Of all templates in the gate that are at rest. Raises GateDown when Valkey is not there."""
-    template_ids = [template_of(key) for key in await scan_keys(valkey, GATE_PATTERN)]
+    template_ids = [template_of(key) for key in await valkey.scan(GATE_PATTERN)]
     held = {template_id: await _read(valkey, template_id) for template_id in template_ids}
     drifts = []
     for row in await pool.fetch(sql.read_gate_facts, template_ids):

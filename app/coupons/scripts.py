@@ -18,7 +18,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[str | int]).decode
 
 # Settled by nobody for this long means that the claim's process died: longer than the wait in the backlog and
-# the committer's last try together (app/coupons/commit.py).
+# the committer's last try together (app/lib/commit.py).
 FLIGHT_TTL_MS = 15_000
 # What nobody has asked for in an hour is no rush; it is loaded again when somebody does.
 GATE_TTL_S = 3_600

@@ -20,6 +20,7 @@ from app.events_out.keys import stream_key
 from app.lib import metrics
 from app.lib.postgres import ACQUIRE_TIMEOUT_S, Connection, Pool
 from app.lib.sql import load
+from app.lib.wait_or_stop import wait_or_stop
 
 log = structlog.get_logger()
 sql = load("events_out")
@@ -105,19 +106,12 @@ class Relay:
                             await connection.reset()  # gives the lock back; the pool does not
             except Exception as error:  # Redis or Postgres is away, as a rule
                 log.warning("relay_interrupted", error=repr(error))
-            await self._pause(LEAD_RETRY_S)
+            await wait_or_stop(self._stopping, LEAD_RETRY_S)
 
     async def _lead(self, connection: Connection) -> None:
         while not self._stopping.is_set():
             if await export_batch(connection, self._services.redis) < BATCH_MAX:
-                await self._pause(POLL_S)
-
-    async def _pause(self, wait_s: float) -> None:
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+                await wait_or_stop(self._stopping, POLL_S)
 
     async def stop(self) -> None:
         """Finish the batch that is under way."""

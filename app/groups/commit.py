@@ -1,8 +1,7 @@
 """Group orders that wait at the same moment share one Postgres transaction; app/checkout/commit.py in small.
 
-Enters a draft that has passed the gate, leaves its own outcome after the commit. Transient errors retry the
-whole batch with the same keys and ids; only data errors split it. After the commit the gates learn what the
-ledger says.
+Enters a draft that has passed the gate, leaves its own outcome after the commit (what happens when that
+fails: app/lib/commit.py). Then the gates learn what the ledger says.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
-import asyncpg
-import stamina
 import structlog
 
 from app.groups.admit import GroupDraft
-from app.groups.gate import TELL_ERRORS, SlotGate, read_facts
-from app.groups.ledger import BatchResult, place_batch
+from app.groups.gate import SlotGate, read_facts
+from app.groups.ledger import Changed, place_batch
 from app.lib import metrics
 from app.lib.batching import Batcher
 from app.lib.clock import Clock
-from app.lib.errors import AppError, OutcomeUnknown
+from app.lib.commit import Committed, Outcome, commit
+from app.lib.errors import OutcomeUnknown
+from app.lib.gate import LOAD_ERRORS
 from app.lib.idempotency import Answer
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.postgres import Pool
 from app.settings import Settings
 from app.stock.gate import Gate
 
@@ -33,11 +32,6 @@ log = structlog.get_logger()
 # One lane, since orders of one group share its row, and those of one campaign its stock: two made the batches
 # half as large and a claim a quarter dearer (docs/performance.md).
 LANES_MAX = 1
-# As the checkout's: a restart of Postgres takes a few seconds. With the wait in the backlog it stays below
-# the gate's FLIGHT_TTL_MS.
-RETRY_FOR_S = 8.0
-RETRY_WAIT_FIRST_S = 0.02
-RETRY_WAIT_MAX_S = 0.5
 
 
 class GroupCommitter:
@@ -59,50 +53,24 @@ class GroupCommitter:
         """The answer once it is durable. Raises why it was refused, Unavailable, or OutcomeUnknown."""
         return await self._batcher.submit(draft)
 
-    async def _commit_batch(self, drafts: list[GroupDraft]) -> Sequence[Answer | AppError]:
-        result = await self._commit(drafts)
+    async def _commit_batch(self, drafts: list[GroupDraft]) -> Sequence[Outcome]:
+        committed = await commit(drafts, self._write)
         metrics.BATCH_SIZE.observe(len(drafts))
-        telling = asyncio.create_task(self._tell(drafts, result), name="tell-slots")
+        telling = asyncio.create_task(self._tell(drafts, committed), name="tell-slots")
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
-        return result.outcomes
+        return committed.outcomes
 
-    async def _commit(self, drafts: list[GroupDraft]) -> BatchResult:
-        try:
-            async for attempt in stamina.retry_context(
-                on=TRANSIENT_ERRORS,
-                attempts=None,
-                timeout=RETRY_FOR_S,
-                wait_initial=RETRY_WAIT_FIRST_S,
-                wait_max=RETRY_WAIT_MAX_S,
-            ):
-                with attempt:
-                    result = await place_batch(self._pool, drafts, self._clock.now(), self._pay_timeout)
-        except TRANSIENT_ERRORS as error:
-            log.error("group_orders_given_up", orders=len(drafts), error=repr(error))
-            return BatchResult([OutcomeUnknown()] * len(drafts), [], [])
-        except asyncpg.PostgresError as error:
-            return await self._split(drafts, error)
-        return result
+    async def _write(self, drafts: Sequence[GroupDraft]) -> Committed[Changed]:
+        return await place_batch(self._pool, drafts, self._clock.now(), self._pay_timeout)
 
-    async def _split(self, drafts: list[GroupDraft], error: asyncpg.PostgresError) -> BatchResult:
-        """The database refuses something in this batch: find out what, and let the others through."""
-        if len(drafts) == 1:
-            log.error("group_order_refused_by_database", order_id=drafts[0].order_id, error=repr(error))
-            return BatchResult([AppError()], [], [])
-        middle = len(drafts) // 2
-        first = await self._commit(drafts[:middle])
-        second = await self._commit(drafts[middle:])
-        return BatchResult(
-            first.outcomes + second.outcomes, first.pools + second.pools, first.groups + second.groups
-        )
-
-    async def _tell(self, drafts: Sequence[GroupDraft], result: BatchResult) -> None:
+    async def _tell(self, drafts: Sequence[GroupDraft], committed: Committed[Changed]) -> None:
         """What this leaves in flight, because something is down, expires there."""
-        await self._gate.settle_pools(result.pools)
+        await self._gate.settle_pools([pool for each in committed.facts for pool in each.pools])
+        groups = [group for each in committed.facts for group in each.groups]
         settled: dict[int, list[str]] = defaultdict(list)
         untold = set()
-        for draft, outcome in zip(drafts, result.outcomes, strict=True):
+        for draft, outcome in zip(drafts, committed.outcomes, strict=True):
             # Of unknown outcome a claim is released by nobody; refused, only by who has claimed it.
             placed = isinstance(outcome, Answer)
             if draft.group_id is None or isinstance(outcome, OutcomeUnknown):
@@ -111,15 +79,15 @@ class GroupCommitter:
                 settled[draft.group_id].append(draft.claim_id)
             if placed:
                 untold.add(draft.group_id)
-        untold -= {each.group_id for each in result.groups}
+        untold -= {each.group_id for each in groups}
         try:
             # A commit that was found by its keys has brought no facts. They must come before its claim leaves
             # flight, or the gate would promise too much.
             found = await read_facts(self._pool, untold) if untold else []
-        except TELL_ERRORS as error:
+        except LOAD_ERRORS as error:
             log.warning("slots_not_told", error=repr(error))
             return
-        await self._slots.tell([*result.groups, *found], settled)
+        await self._slots.tell([*groups, *found], settled)
 
     async def stop(self) -> None:
         await self._batcher.stop()

@@ -7,12 +7,11 @@ what the gate wrongly let through, and without Valkey, or for a group that is no
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import structlog
 from msgspec import Struct
-from redis.exceptions import ResponseError
 
 from app.groups.scripts import (
     CLAIM,
@@ -27,25 +26,17 @@ from app.groups.scripts import (
     tell_call,
     to_ms,
 )
-from app.lib import metrics
-from app.lib.batching import Batcher
 from app.lib.clock import Clock
-from app.lib.errors import Unavailable
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.gate import LOAD_ERRORS, asking, loading, try_scripts
+from app.lib.postgres import Pool
 from app.lib.sql import load
-from app.lib.valkey import Call, GateDown, Valkey
+from app.lib.valkey import Call, Valkey
 
 log = structlog.get_logger()
 sql = load("groups")
 
-# As the stock's gate: one call with so many takes Valkey about a millisecond, far below its time limit.
-PIPELINE_SIZE_MAX = 256
-PIPELINE_LANES_MAX = 1
-BACKLOG_MAX = 8_192
 # Groups read and told at a time: some 20 ms of Postgres.
 GROUPS_AT_A_TIME = 1_000
-# The ledger is away, or too many wait for it.
-TELL_ERRORS: tuple[type[Exception], ...] = (*TRANSIENT_ERRORS, Unavailable)
 
 
 class Claim(Struct, frozen=True, eq=False):
@@ -60,65 +51,40 @@ class SlotGate:
 
     def __init__(self, valkey: Valkey, pool: Pool, clock: Clock) -> None:
         self._valkey, self._pool, self._clock = valkey, pool, clock
-        self._batcher: Batcher[Claim, GateReply] = Batcher(
-            self._claim_many,
+        self._asking = asking(
+            valkey,
+            CLAIM,
             name="slot-gate",
-            size_max=PIPELINE_SIZE_MAX,
-            lanes_max=PIPELINE_LANES_MAX,
-            backlog_max=BACKLOG_MAX,
+            key_of=attrgetter("group_id"),
+            call_of=self._claim_call,
+            replies_of=lambda _, raw: claim_replies(raw),
+            down=DOWN,
         )
-        # One lane: after a flush thousands miss the same group, and share one query.
-        self._loader: Batcher[int, None] = Batcher(
-            self._load_many,
-            name="slot-gate-load",
-            size_max=PIPELINE_SIZE_MAX,
-            lanes_max=1,
-            backlog_max=BACKLOG_MAX,
-        )
+        self._loading = loading(self._load, name="slot-gate-load")
 
     async def claim(self, claim: Claim) -> GateReply:
         """CLAIMED, REPEAT, FULL, OVER, MEMBER or DOWN.
 
         Raises Unavailable when too many wait, and Postgres' errors when it must be loaded.
         """
-        reply = await self._batcher.submit(claim)
+        reply = await self._asking.submit(claim)
         if reply.verdict is Verdict.LOAD:
-            await self._loader.submit(claim.group_id)
-            reply = await self._batcher.submit(claim)
+            await self._loading.submit(claim.group_id)
+            reply = await self._asking.submit(claim)
         return DOWN if reply.verdict is Verdict.LOAD else reply
 
-    async def _claim_many(self, claims: list[Claim]) -> list[GateReply]:
-        by_group: dict[int, list[int]] = defaultdict(list)
-        for number, claim in enumerate(claims):
-            by_group[claim.group_id].append(number)
-        now_ms = to_ms(self._clock.now())
-        calls = [
-            claim_call(group_id, [claims[number].asked for number in numbers], now_ms)
-            for group_id, numbers in by_group.items()
-        ]
-        replies = [DOWN] * len(claims)
-        try:
-            raw = await self._valkey.run_scripts(CLAIM, calls)
-        except GateDown:
-            metrics.GATE_FAILURES.inc()
-            return replies
-        for numbers, answer in zip(by_group.values(), raw, strict=True):
-            if isinstance(answer, ResponseError):  # still loading its data, a broken key: the ledger decides
-                _failed(answer)
-                continue
-            for number, reply in zip(numbers, claim_replies(answer), strict=True):
-                replies[number] = reply
-        return replies
+    def _claim_call(self, claims: Sequence[Claim]) -> Call:
+        """All of one group."""
+        return claim_call(claims[0].group_id, [claim.asked for claim in claims], to_ms(self._clock.now()))
 
-    async def _load_many(self, group_ids: list[int]) -> list[None]:
-        await self.tell(await read_facts(self._pool, set(group_ids)))
-        return [None] * len(group_ids)
+    async def _load(self, group_ids: set[int]) -> None:
+        await self.tell(await read_facts(self._pool, group_ids))
 
     async def load(self, group_ids: Iterable[int]) -> None:
         """After a commit that has changed these groups. Never fails, as `tell`."""
         try:
-            await self.tell(await read_facts(self._pool, set(group_ids)))
-        except TELL_ERRORS as error:
+            await self._load(set(group_ids))
+        except LOAD_ERRORS as error:
             log.warning("slots_not_told", error=repr(error))
 
     async def tell(
@@ -130,23 +96,14 @@ class SlotGate:
         """
         settled = settled or {}
         told = {each.group_id: each for each in facts}
-        await self._try(
-            [tell_call(each, told.get(each), settled.get(each, ())) for each in told.keys() | settled.keys()]
-        )
-
-    async def _try(self, calls: Sequence[Call]) -> None:
-        try:
-            replies = await self._valkey.run_scripts(TELL, calls)
-        except GateDown:
-            metrics.GATE_FAILURES.inc()
-            return
-        for reply in replies:
-            if isinstance(reply, BaseException):
-                _failed(reply)
+        calls = [
+            tell_call(each, told.get(each), settled.get(each, ())) for each in told.keys() | settled.keys()
+        ]
+        await try_scripts(self._valkey, TELL, calls)
 
     async def stop(self) -> None:
-        await self._batcher.stop()
-        await self._loader.stop()
+        await self._asking.stop()
+        await self._loading.stop()
 
 
 async def read_facts(pool: Pool, group_ids: Iterable[int]) -> list[SlotFacts]:
@@ -159,8 +116,3 @@ async def read_facts(pool: Pool, group_ids: Iterable[int]) -> list[SlotFacts]:
             members = list(zip(buyers, orders, strict=True))
             facts.append(SlotFacts(group_id, version, status, slots, ends_at, members))
     return facts
-
-
-def _failed(error: BaseException) -> None:
-    metrics.GATE_FAILURES.inc()
-    log.warning("slot_gate_script_failed", error=str(error))

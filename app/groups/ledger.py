@@ -29,7 +29,8 @@ from app.groups.admit import (
 )
 from app.groups.schemas import GroupOrderPlaced
 from app.groups.scripts import SlotFacts
-from app.lib.errors import AppError, IdempotencyKeyReused
+from app.lib.commit import Committed, Outcome
+from app.lib.errors import IdempotencyKeyReused
 from app.lib.idempotency import (
     DOES_NOT_FIT,
     Answer,
@@ -49,7 +50,6 @@ CREATED = 201
 # A slot is given away only so long after its time: that is how late a provider's notification may come
 # without a buyer who has paid in time being turned away.
 GRACE = timedelta(seconds=15)
-Outcome = Answer | AppError
 Earlier = Mapping[bytes, Answer | IdempotencyKeyReused]
 
 encode = msgspec.json.Encoder().encode
@@ -60,10 +60,9 @@ _read_members = msgspec.json.Decoder(list[tuple[int, Member]]).decode
 _read_pools = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
-class BatchResult(NamedTuple):
-    """One outcome per draft, in order; and what the gates must learn."""
+class Changed(NamedTuple):
+    """What the gates must learn of a transaction."""
 
-    outcomes: list[Outcome]
     pools: list[PoolFact]
     groups: list[SlotFacts]
 
@@ -97,7 +96,7 @@ class GroupOrderRow(Struct, gc=False):
 
 async def place_batch(
     pool: Pool, drafts: Sequence[GroupDraft], now: datetime, pay_timeout: timedelta
-) -> BatchResult:
+) -> Committed[Changed]:
     """Decide each draft and write those that are placed, in one transaction. Raises Postgres' errors."""
     try:
         async with transaction(pool) as connection:
@@ -116,7 +115,7 @@ async def _place(
     pay_timeout: timedelta,
     *,
     keys_held: bool,
-) -> BatchResult:
+) -> Committed[Changed]:
     numbers = await lock(connection, drafts)
     earlier: Earlier = await take_keys(connection, [each.once for each in drafts]) if keys_held else {}
     new = [each for each in drafts if each.once.digest not in earlier]
@@ -142,7 +141,7 @@ async def _place(
         await keep_answers(connection, answers)
     joined = {draft.group_id for draft, _ in rows}
     groups = [_facts(group, joined) for group in numbers.groups.values()]
-    return BatchResult([outcomes[each.once.digest] for each in drafts], pools, groups)
+    return Committed([outcomes[each.once.digest] for each in drafts], [Changed(pools, groups)])
 
 
 def _facts(group: LockedGroup, joined: Collection[int | None]) -> SlotFacts:

@@ -13,8 +13,7 @@ from app.groups.scripts import CLAIM, SlotFacts, claim_call, to_ms
 from app.lib import metrics
 from app.lib.clock import Clock
 from app.lib.postgres import Pool
-from app.lib.valkey import Valkey
-from app.stock.sweep import SCAN_COUNT, scan_keys
+from app.lib.valkey import KEYS_AT_A_TIME, Valkey, hash_fields
 
 MEMBER = b"@"
 NOT_THERE = {"status": "none", "free": "0", "members": ""}
@@ -45,7 +44,7 @@ async def measure_slot_drift(valkey: Valkey, pool: Pool) -> list[SlotDrift]:
 
 async def reconcile_slots(valkey: Valkey, pool: Pool, clock: Clock) -> list[SlotDrift]:
     """End the claims of dead processes, forget what differs; returns that. Raises GateDown."""
-    group_ids = {group_of(key) for key in await scan_keys(valkey, GATE_PATTERN)}
+    group_ids = {group_of(key) for key in await valkey.scan(GATE_PATTERN)}
     now_ms = to_ms(clock.now())
     await valkey.run_scripts(CLAIM, [claim_call(group_id, (), now_ms) for group_id in group_ids])
     drifts = await measure_slot_drift(valkey, pool)
@@ -57,17 +56,16 @@ async def reconcile_slots(valkey: Valkey, pool: Pool, clock: Clock) -> list[Slot
 
 async def _read_gate(valkey: Valkey) -> dict[int, dict[str, str]]:
     """The facts of those that are loaded and have nothing in flight."""
-    group_ids = sorted({group_of(key) for key in await scan_keys(valkey, GATE_PATTERN)})
+    group_ids = sorted({group_of(key) for key in await valkey.scan(GATE_PATTERN)})
     held = {}
-    for start in range(0, len(group_ids), SCAN_COUNT):
-        chunk = group_ids[start : start + SCAN_COUNT]
+    for start in range(0, len(group_ids), KEYS_AT_A_TIME):
+        chunk = group_ids[start : start + KEYS_AT_A_TIME]
         keys = [gate_keys(group_id) for group_id in chunk]
         groups = await valkey.commands([("HGETALL", slots) for slots, _ in keys])
         in_flight = await valkey.commands([("HLEN", flight) for _, flight in keys])
         for group_id, raw, claims in zip(chunk, groups, in_flight, strict=True):
-            pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
             if raw and not claims:
-                held[group_id] = _of_gate(dict(pairs))
+                held[group_id] = _of_gate(dict(hash_fields(raw)))
     return held
 
 

@@ -20,7 +20,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[str]).decode
 
 # Settled by nobody for this long means that the claim's process died: longer than the wait in the backlog and
-# the committer's last try together (app/groups/commit.py).
+# the committer's last try together (app/lib/commit.py).
 FLIGHT_TTL_MS = 15_000
 # A group that nobody has asked for in an hour is loaded again when somebody does.
 GATE_TTL_S = 3_600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -29,8 +28,3 @@ class OffsetClock:
 
     def advance(self, by: timedelta) -> None:
         self.offset += by
-
-
-def monotonic_ms() -> int:
-    """For measuring how long something took; never for deciding what time it is."""
-    return time.monotonic_ns() // 1_000_000

@@ -7,18 +7,17 @@ else. Ids are sent to clients as strings, since JavaScript's numbers end at 53 b
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 import uuid
 
 import asyncpg
-import structlog
 
 from app.lib.errors import Unavailable
+from app.lib.kept_fresh import KeptFresh
+from app.lib.postgres import TRANSIENT_ERRORS, Pool
 from app.lib.sql import load
 
-log = structlog.get_logger()
 sql = load("ids")
 
 # 2025-01-01T00:00:00Z: 41 bits of milliseconds from here end in 2094.
@@ -70,10 +69,10 @@ class IdMaker:
 class NodeLease:
     """Holds a node id for as long as the process lives, and gives it back at the end."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._holder = uuid.uuid4()
-        self._renewal: asyncio.Task[None] | None = None
+        self._fresh = KeptFresh(self._renew, name="id-lease", period_s=LEASE_TTL_S / 3)
         self.ids = IdMaker(0, valid_until_monotonic=0.0)
 
     async def start(self) -> IdMaker:
@@ -83,28 +82,16 @@ class NodeLease:
         if node_id is None:
             raise RuntimeError("all 1,024 id nodes are leased: look into the table node_lease")
         self.ids = IdMaker(node_id, asked_at + LEASE_TTL_S)
-        self._renewal = asyncio.create_task(self._renew_for_ever(), name="id-lease")
+        self._fresh.start()
         return self.ids
 
-    async def _renew_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE_TTL_S / 3)
-            asked_at = time.monotonic()
-            try:
-                renewed = await self._pool.fetchval(
-                    sql.renew_node, self.ids.node_id, self._holder, LEASE_TTL_S
-                )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.warning("id_lease_renewal_failed", error=repr(error))
-                continue
-            if renewed:
-                self.ids.valid_until_monotonic = asked_at + LEASE_TTL_S
+    async def _renew(self) -> None:
+        asked_at = time.monotonic()
+        if await self._pool.fetchval(sql.renew_node, self.ids.node_id, self._holder, LEASE_TTL_S):
+            self.ids.valid_until_monotonic = asked_at + LEASE_TTL_S
 
     async def stop(self) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
-            # A lease that cannot be given back ends by itself.
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        await self._fresh.stop()
+        if self.ids.valid_until_monotonic:  # a node was taken; one that cannot be given back ends by itself
+            with contextlib.suppress(asyncpg.PostgresError, *TRANSIENT_ERRORS):
                 await self._pool.execute(sql.release_node, self.ids.node_id, self._holder)

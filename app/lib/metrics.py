@@ -72,6 +72,12 @@ SWEPT = Counter("rushcart_swept", "Rows that a sweep has settled.", ["sweep"], r
 SWEEP_FAILURES = Counter(
     "rushcart_sweep_failures", "Sweeps that ended with an error.", ["sweep"], registry=REGISTRY
 )
+REFRESH_FAILURES = Counter(
+    "rushcart_refresh_failures",
+    "Times that what is kept in memory could not be refreshed.",
+    ["what"],
+    registry=REGISTRY,
+)
 JOBS = Counter("rushcart_jobs", "Jobs by name and outcome.", ["job", "outcome"], registry=REGISTRY)
 INBOUND_EVENTS = Counter(
     "rushcart_inbound_events",

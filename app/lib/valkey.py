@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ ROUND_TRIP_TIMEOUT_S = 0.25
 CLIENT_TIMEOUT_S = 2.0
 # After a failure the gate is left alone for this long, then one call tries it again.
 BREAKER_OPEN_S = 0.5
+
+# Keys that are scanned, or read, at a time: Valkey answers in well under a millisecond.
+KEYS_AT_A_TIME = 500
 
 GATE_ERRORS: tuple[type[BaseException], ...] = (RedisError, OSError, TimeoutError)
 
@@ -72,6 +75,7 @@ class Script:
     """One Lua file, called by its hash, loaded again when Valkey has forgotten it."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.path: Path = LUA / f"{name}.lua"
         self.text = self.path.read_text()
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
@@ -102,13 +106,6 @@ class Valkey:
                 replies[n] = reply
         return replies
 
-    async def run_script(self, script: Script, keys: Sequence[Key], arguments: Sequence[Argument]) -> Any:
-        """One call alone. Raises GateDown, or the script's own error."""
-        (reply,) = await self.run_scripts(script, [(keys, arguments)])
-        if isinstance(reply, BaseException):
-            raise reply
-        return reply
-
     async def command(self, *arguments: Argument) -> Any:
         """One command. Raises GateDown when Valkey is not there, ResponseError when it refuses."""
         (reply,) = await self.commands([arguments])
@@ -128,6 +125,15 @@ class Valkey:
         async with self._connection() as connection:
             await connection.send_packed_command(packed, check_health=False)
             return [await _read_reply(connection) for _ in commands]
+
+    async def scan(self, pattern: str) -> list[str]:
+        """All keys of a pattern, sorted. Raises GateDown."""
+        cursor, keys = b"0", set[bytes]()
+        while True:
+            cursor, found = await self.command("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_AT_A_TIME)
+            keys.update(found)
+            if cursor in (b"0", 0):
+                return sorted(key.decode() for key in keys)
 
     async def tell(self, commands: Sequence[Sequence[Argument]]) -> None:
         """Many in one write, whose replies nobody needs: one says that all were heard, not what came of them.
@@ -182,6 +188,11 @@ async def _patience(limit_s: float) -> AsyncIterator[None]:
             yield
         finally:
             first.cancel()
+
+
+def hash_fields(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    """Those of a hash, with their values, from the reply to an HGETALL in either protocol."""
+    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
 
 
 def _pack(commands: Sequence[Sequence[Argument]]) -> bytes:

@@ -9,19 +9,18 @@ Postgres does not answer, the book stays as it was.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from app.catalog.snapshot import Shop, Sku
 from app.charges.documents import FreightTemplateDocument, FxRatesDocument, TaxRuleDocument
 from app.coupons.snapshot import Offer
 from app.flash_sales.snapshot import FlashItem, FlashSale
 from app.lib.clock import Clock
-from app.lib.postgres import TRANSIENT_ERRORS, Connection, Pool, transaction
+from app.lib.kept_fresh import KeptFresh
+from app.lib.postgres import Connection, Pool, transaction
 from app.lib.sql import load
 from app.points.documents import PointsRules
 from app.pricing.book import PriceBook
@@ -34,7 +33,6 @@ from app.pricing.limits import UseKey
 from app.pricing.rules import Rule, coupon_rule, milliseconds, promotion_rule
 from app.pricing.tax import tax_rule
 
-log = structlog.get_logger()
 sql = load("pricing")
 uses_of_rules = load("rule_uses").uses_of_rules
 
@@ -53,26 +51,15 @@ class PriceSnapshots:
         self._lanes = lanes
         self._versions = {"catalog": 0, "promotions": 0, "flash_sales": 0, "charges": 0}
         self._refreshing = asyncio.Lock()
-        self._polling: asyncio.Task[None] | None = None
+        self._fresh = KeptFresh(self.refresh, name="price-snapshots", period_s=POLL_S)
         self.book = PriceBook(lanes=lanes)
 
     async def start(self) -> None:
         await self.refresh()
-        self._polling = asyncio.create_task(self._poll_for_ever(), name="price-snapshots")
+        self._fresh.start()
 
     async def stop(self) -> None:
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-
-    async def _poll_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await self.refresh()
-            except TRANSIENT_ERRORS as error:
-                log.warning("price_snapshots_not_refreshed", error=repr(error))
+        await self._fresh.stop()
 
     async def refresh(self) -> None:
         """Take over all that was committed before this call."""

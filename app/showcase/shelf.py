@@ -9,24 +9,21 @@ of an item is built once between two polls.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-import structlog
 
 from app.lib.batching import Batcher
 from app.lib.clock import Clock
 from app.lib.ids import ID_MAX
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.kept_fresh import KeptFresh
+from app.lib.postgres import Pool
 from app.pricing.snapshots import PriceSnapshots
 from app.showcase.choose import NOTHING_LEFT, Availability, cheapest, whole
 from app.showcase.schemas import CampaignOnSale, CampaignWhole, SlotsDocument, WaitingGroup
 from app.showcase.snapshot import Campaign, Campaigns, Offer, campaign
 from app.showcase.waiting import Wanted, read_waiting, sql
-
-log = structlog.get_logger()
 
 # A change must be seen everywhere within a second: three polls fit, should one be slow or lost.
 POLL_S = 0.3
@@ -61,7 +58,7 @@ class Shelf:
         self._by_item: dict[str, CampaignOnSale | None] = {}
         self._by_campaign: dict[int, CampaignOnSale | None] = {}
         self._refreshing = asyncio.Lock()
-        self._polling: asyncio.Task[None] | None = None
+        self._fresh = KeptFresh(self.refresh, name="showcase", period_s=POLL_S)
         self._learning: Batcher[int, None] = Batcher(
             self._learn, name="showcase", size_max=READ_SIZE_MAX, lanes_max=1, backlog_max=BACKLOG_MAX
         )
@@ -169,23 +166,12 @@ class Shelf:
 
     async def start(self) -> None:
         await self.refresh()
-        self._polling = asyncio.create_task(self._poll_for_ever(), name="showcase")
+        self._fresh.start()
 
     async def stop(self) -> None:
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
+        await self._fresh.stop()
         await self._learning.stop()
         await self._pages.stop()
-
-    async def _poll_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await self.refresh()
-            except TRANSIENT_ERRORS as error:
-                log.warning("showcase_not_refreshed", error=repr(error))
 
     async def refresh(self) -> None:
         """Take over all that was committed before this call."""

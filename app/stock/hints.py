@@ -7,16 +7,12 @@ together, twice a second; one that nobody has asked for yet is unknown, and `lea
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable
 
-import structlog
-
-from app.lib.postgres import TRANSIENT_ERRORS, Pool
+from app.lib.kept_fresh import KeptFresh
+from app.lib.postgres import Pool
 from app.stock.gate import sql
-
-log = structlog.get_logger()
 
 # Half of the second within which a sold-out item should look sold out in the app.
 REFRESH_S = 0.5
@@ -37,7 +33,7 @@ class Hints:
         self._asked: dict[int, float] = {}
         self._learning = asyncio.Lock()
         self._next_read: asyncio.Task[None] | None = None
-        self._refreshing: asyncio.Task[None] | None = None
+        self._fresh = KeptFresh(self._refresh, name="stock-hints", period_s=REFRESH_S)
         self.unknown: set[int] = set()
 
     def get(self, pool_id: int) -> int | None:
@@ -75,24 +71,15 @@ class Hints:
         self._free |= found
 
     async def start(self) -> None:
-        self._refreshing = asyncio.create_task(self._refresh_for_ever(), name="stock-hints")
+        self._fresh.start()
 
-    async def _refresh_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            oldest = time.monotonic() - KEEP_S
-            self._asked = {pool_id: at for pool_id, at in self._asked.items() if at > oldest}
-            # The others would grow stale: unknown again.
-            self._free = {pool_id: free for pool_id, free in self._free.items() if pool_id in self._asked}
-            if not self._asked:
-                continue
-            try:
-                await self._read(set(self._asked))
-            except TRANSIENT_ERRORS as error:
-                log.warning("stock_hints_not_refreshed", error=repr(error))
+    async def _refresh(self) -> None:
+        oldest = time.monotonic() - KEEP_S
+        self._asked = {pool_id: at for pool_id, at in self._asked.items() if at > oldest}
+        # The others would grow stale: unknown again.
+        self._free = {pool_id: free for pool_id, free in self._free.items() if pool_id in self._asked}
+        if self._asked:
+            await self._read(set(self._asked))
 
     async def stop(self) -> None:
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refreshing
+        await self._fresh.stop()

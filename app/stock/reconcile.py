@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from app.lib import metrics
 from app.lib.postgres import Pool
-from app.lib.valkey import Valkey
-from app.stock.gate import Gate, sql
+from app.lib.valkey import KEYS_AT_A_TIME, Valkey, hash_fields
+from app.stock.gate import Gate, read_facts, sql
 from app.stock.keys import (
     FLIGHT_PATTERN,
     LIMITS_PATTERN,
@@ -24,7 +24,7 @@ from app.stock.keys import (
     shop_of,
 )
 from app.stock.scripts import CORRECT, RECOUNT, PoolFact, correct_call, recount_call
-from app.stock.sweep import SCAN_COUNT, read_flight, scan_keys
+from app.stock.sweep import read_flight
 
 
 class Drift(NamedTuple):
@@ -92,9 +92,9 @@ async def reconcile(valkey: Valkey, gate: Gate, pool: Pool) -> list[Drift]:
 
 async def _read_pools(valkey: Valkey) -> list[GatePool]:
     pools = []
-    keys = await scan_keys(valkey, POOL_PATTERN)
-    for start in range(0, len(keys), SCAN_COUNT):
-        chunk = keys[start : start + SCAN_COUNT]
+    keys = await valkey.scan(POOL_PATTERN)
+    for start in range(0, len(keys), KEYS_AT_A_TIME):
+        chunk = keys[start : start + KEYS_AT_A_TIME]
         replies = await valkey.commands([("HMGET", key, "free", "version", "flight") for key in chunk])
         for key, reply in zip(chunk, replies, strict=True):
             free, version, in_flight = (int(number or 0) for number in reply)
@@ -103,20 +103,14 @@ async def _read_pools(valkey: Valkey) -> list[GatePool]:
 
 
 async def _read_ledger(pool: Pool, gate_pools: list[GatePool]) -> dict[int, PoolFact]:
-    rows = await pool.fetch(sql.read_pools, [each.pool_id for each in gate_pools])
-    by_id = {row["pool_id"]: row for row in rows}
-    facts = {}
-    for each in gate_pools:
-        row = by_id.get(each.pool_id)
-        free = 0 if row is None or row["closed"] else row["on_hand"] - row["reserved"]
-        facts[each.pool_id] = PoolFact(each.shop_id, each.pool_id, free, row["version"] if row else 0)
-    return facts
+    facts = await read_facts(pool, [(each.shop_id, each.pool_id) for each in gate_pools])
+    return {fact.pool_id: fact for fact in facts}
 
 
 async def _sum_flights(valkey: Valkey) -> dict[str, dict[int, int]]:
     """Per shop and pool the units of all reservations in flight."""
     sums: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for key in await scan_keys(valkey, FLIGHT_PATTERN):
+    for key in await valkey.scan(FLIGHT_PATTERN):
         for entry in await read_flight(valkey, key):
             for pool_id, quantity in entry.pools:
                 sums[shop_of(key)][pool_id] += quantity
@@ -126,11 +120,10 @@ async def _sum_flights(valkey: Valkey) -> dict[str, dict[int, int]]:
 async def _measure_limits(valkey: Valkey, pool: Pool) -> list[tuple[str, list[Drift]]]:
     """Per limits key how its counts differ from the ledger's plus what is in flight."""
     measured = []
-    for key in await scan_keys(valkey, LIMITS_PATTERN):
+    for key in await valkey.scan(LIMITS_PATTERN):
         shop_id, activity_id = shop_of(key), last_part(key)
         raw = await valkey.command("HGETALL", key)
-        pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
-        counts = {field.decode(): int(count) for field, count in pairs if field}
+        counts = {field.decode(): int(count) for field, count in hash_fields(raw) if field}
         expected: dict[str, int] = defaultdict(int)
         for row in await pool.fetch(sql.read_limits, shop_id, activity_id):
             expected[limit_field(row["sku_id"], row["buyer_id"])] += row["quantity"]

@@ -29,7 +29,7 @@ RECOUNT = Script("stock/recount")
 _pack = msgspec.msgpack.Encoder().encode
 
 # In flight without a commit for this long means that its process died: longer than the wait in the backlog
-# and the committer's last try together (app/checkout/commit.py), so that no living order is swept.
+# and the committer's last try together (app/lib/commit.py), so that no living order is swept.
 FLIGHT_TTL_MS = 15_000
 
 
@@ -84,6 +84,7 @@ class GateReply(msgspec.Struct, frozen=True, gc=False):
 
 
 RESERVED = GateReply(Verdict.RESERVED)
+DOWN = GateReply(Verdict.DOWN)
 _PLAIN = [Verdict.RESERVED.value]
 
 

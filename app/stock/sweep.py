@@ -11,30 +11,16 @@ from collections import defaultdict
 
 from app.lib.idempotency import sql as idempotency_sql
 from app.lib.postgres import Pool
-from app.lib.valkey import GateDown, Valkey
+from app.lib.valkey import GateDown, Valkey, hash_fields
 from app.stock.gate import Gate
 from app.stock.keys import FLIGHT_PATTERN, shop_of
 from app.stock.scripts import InFlight, read_in_flight
-
-# Keys per SCAN call: small enough that Valkey answers in well under a millisecond.
-SCAN_COUNT = 500
-
-
-async def scan_keys(valkey: Valkey, pattern: str) -> list[str]:
-    """All keys of a pattern. Raises GateDown."""
-    cursor, keys = b"0", set[bytes]()
-    while True:
-        cursor, found = await valkey.command("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-        keys.update(found)
-        if cursor in (b"0", 0):
-            return sorted(key.decode() for key in keys)
 
 
 async def read_flight(valkey: Valkey, key: str) -> list[InFlight]:
     """All reservations in flight of one shop. Raises GateDown."""
     entries = await valkey.command("HGETALL", key)
-    pairs = entries.items() if isinstance(entries, dict) else zip(entries[::2], entries[1::2], strict=True)
-    return [read_in_flight(field, entry) for field, entry in pairs]
+    return [read_in_flight(field, entry) for field, entry in hash_fields(entries)]
 
 
 async def sweep_flight(valkey: Valkey, gate: Gate, pool: Pool) -> int:
@@ -42,7 +28,7 @@ async def sweep_flight(valkey: Valkey, gate: Gate, pool: Pool) -> int:
     try:
         now_ms = int(time.time() * 1000)
         overdue: dict[str, list[InFlight]] = defaultdict(list)
-        for key in await scan_keys(valkey, FLIGHT_PATTERN):
+        for key in await valkey.scan(FLIGHT_PATTERN):
             for entry in await read_flight(valkey, key):
                 if entry.deadline_ms <= now_ms:
                     overdue[shop_of(key)].append(entry)

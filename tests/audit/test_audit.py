@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
-from app.audit.audit import audit, audit_ledger
+from app.audit.audit import audit
 from app.audit.rules import BALANCES, GATE_RULE, GROUPS, RULES, SEATS
 from app.bootstrap import Services
 from app.lib.auth import Caller
@@ -23,7 +23,7 @@ from app.refunds.schemas import RefundRequest
 from app.refunds.settle import RefundOutcome, settle
 from app.settings import Settings
 from app.stock.keys import pool_key
-from tests.auditing import assert_audit_clean
+from tests.auditing import assert_audit_clean, assert_breaks_are_named
 from tests.placed import give_coupon, open_sale, pay, place, stock_sku
 
 # How each rule is broken, and the id that must be named; `{unpaid}`, `{paid}` … are what `fill` has made.
@@ -184,17 +184,7 @@ async def test_each_rule_names_what_breaks_it(services: Services) -> None:
     # broken by the test_audit.py of tests/balances, tests/groups and tests/seats
     elsewhere = (BALANCES, GROUPS, SEATS)
     assert {rule for part, rules in RULES.items() for rule in rules if part not in elsewhere} == set(BREAKS)
-    wrong = {}
-    for rule, (statement, expected) in BREAKS.items():
-        async with services.pool.acquire() as connection:
-            breaking = connection.transaction()
-            await breaking.start()
-            await connection.execute(statement.format(**made))
-            found = {each.rule: each.violations for each in await audit_ledger(connection, due_before)}
-            await breaking.rollback()
-        if expected.format(**made) not in {violation.id for violation in found[rule]}:
-            wrong[rule] = found[rule]
-    assert wrong == {}
+    await assert_breaks_are_named(services, BREAKS, due_before, made)
     await assert_audit_clean(services)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.audit.audit import audit_ledger
 from app.audit.rules import BALANCES, RULES
 from app.bootstrap import Services
-from tests.auditing import assert_audit_clean
+from tests.auditing import assert_audit_clean, assert_breaks_are_named
 from tests.balances.calls import Operator
 from tests.balances.shop import Shop
 
@@ -58,14 +57,4 @@ async def test_each_rule_names_what_breaks_it(op: Operator, shop: Shop, services
     made = await fill(op, shop)
     await assert_audit_clean(services)
     assert set(RULES[BALANCES]) == set(BREAKS)
-    wrong = {}
-    for rule, (statement, expected) in BREAKS.items():
-        async with services.pool.acquire() as connection:
-            breaking = connection.transaction()
-            await breaking.start()
-            await connection.execute(statement.format(**made))
-            found = {each.rule: each for each in await audit_ledger(connection, services.clock.now())}
-            await breaking.rollback()
-        if expected.format(**made) not in {violation.id for violation in found[rule].violations}:
-            wrong[rule] = found[rule].violations
-    assert wrong == {}
+    await assert_breaks_are_named(services, BREAKS, services.clock.now(), made)

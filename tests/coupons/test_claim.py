@@ -230,6 +230,20 @@ async def test_grants_and_codes_count_in_the_gate_too(
     assert (await claim(client, login("4"), "t")).status_code == 200
 
 
+async def test_a_claim_that_the_database_refuses_fails_alone(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login
+) -> None:
+    await put_template(client, op, "t", claimable=True, quantity_total=40, per_buyer_max=1)
+    await services.pool.execute("ALTER TABLE coupon ADD CONSTRAINT no_bad CHECK (buyer_id <> '13')")
+    answers = await asyncio.gather(*(claim(client, login(str(n)), "t") for n in range(40)))
+    refused = {n: refusal(answer) for n, answer in enumerate(answers) if answer.status_code != 200}
+    assert refused == {13: (500, "internal_error")}
+    assert await given(services) == (39, 39, 39)
+    assert await in_gate(services) == (39, 0)
+    assert (await claim(client, login("40"), "t")).status_code == 200  # nothing is held back for the 13th
+    assert await measure_coupon_drift(services.valkey, services.pool) == []
+
+
 async def test_a_claim_sent_again_after_a_lost_commit_finds_its_own_coupon(
     client: httpx.AsyncClient, services: Services, op: dict[str, str]
 ) -> None:
@@ -239,7 +253,7 @@ async def test_a_claim_sent_again_after_a_lost_commit_finds_its_own_coupon(
     outcomes = []
     for _ in range(2):
         async with transaction(services.pool) as connection:
-            outcomes += (await take_batch(connection, [taken]))[0]
+            outcomes += (await take_batch(connection, [taken])).outcomes
     assert outcomes[0] == outcomes[1]
     assert await given(services) == (1, 1, 1)
 

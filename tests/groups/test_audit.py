@@ -8,6 +8,7 @@ from app.audit.audit import audit_ledger
 from app.audit.rules import GROUPS, RULES
 from app.bootstrap import Services
 from app.groups.settle import settle_due
+from tests.auditing import assert_breaks_are_named
 from tests.groups.conftest import Shop
 
 # How each rule is broken, and the id that must be named.
@@ -34,7 +35,7 @@ async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) ->
     for buyer in ("bo", "cy"):
         await shop.paid(buyer, full)
     await settle_due(services, shop.clock.now(), 10)
-    names = {
+    made = {
         "full": full,
         "open": await shop.paid("dee"),
         "item": shop.campaign["items"][0]["campaign_item_id"],
@@ -42,18 +43,7 @@ async def test_each_rule_names_what_breaks_it(shop: Shop, services: Services) ->
     }
     await shop.audit()
     assert set(RULES[GROUPS]) == set(BREAKS)
-    wrong = {}
-    for rule, (statement, expected) in BREAKS.items():
-        async with services.pool.acquire() as connection:
-            breaking = connection.transaction()
-            await breaking.start()
-            await connection.execute(statement.format(**names))
-            due_before = shop.clock.now() - timedelta(seconds=30)
-            found = {each.rule: each.violations for each in await audit_ledger(connection, due_before)}
-            await breaking.rollback()
-        if expected.format(**names) not in {violation.id for violation in found[rule]}:
-            wrong[rule] = found[rule]
-    assert wrong == {}
+    await assert_breaks_are_named(services, BREAKS, shop.clock.now() - timedelta(seconds=30), made)
 
 
 async def test_a_full_group_that_nobody_settles_is_named(shop: Shop) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.bootstrap import Services, open_services
+from app.lib import metrics
 from app.settings import Settings
 from tests.conftest import Login
 
@@ -114,6 +115,22 @@ async def test_the_book_follows_the_ledger_again_after_a_lost_connection(service
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
+    await services.pool.execute("INSERT INTO shop VALUES ('7', 'Lan', 'CNY', 1)")
+    await services.pool.execute("UPDATE snapshot_version SET version = 1 WHERE name = 'catalog'")
+    await until(lambda: "7" in services.prices.book.shops)
+
+
+async def test_the_book_follows_the_ledger_again_after_a_document_that_nobody_can_read(
+    services: Services,
+) -> None:
+    """As after a newer version, which knows more kinds of promotions than this one."""
+    failures = metrics.REFRESH_FAILURES.labels("price-snapshots")
+    before = failures._value.get()
+    document = {"effect": {"kind": "of_tomorrow"}}
+    await services.pool.execute("INSERT INTO promotion VALUES ('p', NULL, $1, 1)", document)
+    await services.pool.execute("UPDATE snapshot_version SET version = 1 WHERE name = 'promotions'")
+    await until(lambda: failures._value.get() >= before + 2)
+    await services.pool.execute("DELETE FROM promotion")
     await services.pool.execute("INSERT INTO shop VALUES ('7', 'Lan', 'CNY', 1)")
     await services.pool.execute("UPDATE snapshot_version SET version = 1 WHERE name = 'catalog'")
     await until(lambda: "7" in services.prices.book.shops)

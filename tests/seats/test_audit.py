@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.audit.audit import audit_ledger
 from app.audit.rules import RULES, SEATS
 from app.groups.settle import settle_due
+from tests.auditing import named_after
 from tests.groups.conftest import Shop
 from tests.seats.conftest import full_group, open_show, put_item, put_seats
 
@@ -38,11 +38,5 @@ async def test_each_rule_names_what_breaks_it(shop: Shop) -> None:
     await shop.audit()
     assert {rule for rule, _, _ in BREAKS} == set(RULES[SEATS])
     for rule, statement, expected in BREAKS:
-        async with shop.services.pool.acquire() as connection:
-            breaking = connection.transaction()
-            await breaking.start()
-            await connection.execute(statement.format(*orders))
-            found = {each.rule: each.violations for each in await audit_ledger(connection, shop.clock.now())}
-            await breaking.rollback()
-        named = {violation.id for violation in found[rule]}
+        named = await named_after(shop.services, rule, statement.format(*orders), shop.clock.now())
         assert named == {each.format(*orders) for each in expected}, (rule, statement)
