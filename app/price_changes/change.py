@@ -26,6 +26,7 @@ from app.payments.accept import accept_free_order
 from app.payments.aftermath import Aftermath, follow_up
 from app.payments.poll import void_open_payments
 from app.payments.state import PayOrderStatus
+from app.points.documents import PointsRules
 from app.price_changes.errors import PaymentInProgress, PriceNotChangeable, SeveralShops
 from app.price_changes.schemas import ChangedLine, PriceChangeReply, PriceChangeRequest
 from app.price_changes.share import Line, share_change
@@ -111,8 +112,7 @@ async def _change(
     if change.amounts != [line.change_minor for line in lines]:
         await _check_nobody_pays(connection, family)
         change_id, now = services.ids.next(), services.clock.now()
-        points = services.prices.book.points.earned(family.order["currency"], change.due_minor)
-        await _write(connection, change, points)
+        await _write(connection, change, services.prices.book.points)
         await _record(connection, change, change_id, now)
         if change.due_minor == 0:
             await accept_free_order(connection, family.root["order_id"], now, aftermath)
@@ -163,13 +163,15 @@ async def _check_nobody_pays(connection: Connection, family: Family) -> None:
         raise PaymentInProgress(order_id=str(root_id), pay_status=pay_status)
 
 
-async def _write(connection: Connection, change: Change, points_earned: int) -> None:
-    """`points_earned` is what the buyer gets for what is due now."""
+async def _write(connection: Connection, change: Change, points: PointsRules) -> None:
+    """Points are earned for what the goods cost in money now; for freight and tax there are none."""
     root_id = change.family.root["order_id"]
     line_ids = [line.line_id for line in change.lines]
     await connection.execute(sql.change_lines, change.order_id, line_ids, change.amounts)
+    goods_minor = await connection.fetchval(sql.goods_in_money, root_id)
+    earned = points.earned(change.family.order["currency"], goods_minor)
     order_ids = sorted({change.order_id, root_id})
-    changed = await connection.fetch(sql.change_orders, order_ids, change.more_minor, points_earned)
+    changed = await connection.fetch(sql.change_orders, order_ids, change.more_minor, earned)
     due_minor = await connection.fetchval(sql.change_due, root_id, change.more_minor)
     assert due_minor == change.due_minor, "what is due is what the order costs"
     await outbox.append(connection, [_event(row, change) for row in changed])

@@ -38,6 +38,13 @@ SET price_change_minor = price_change_minor + $2, payable_minor = payable_minor 
 WHERE order_id = ANY($1::bigint[])
 RETURNING order_id, parent_id, buyer_id, shop_id, currency, price_change_minor, payable_minor, version;
 
+-- name: goods_in_money
+-- What a root order's goods cost in money, its sellers' changes taken off: they count against freight and tax first.
+SELECT coalesce(sum(least(l.payable_minor, greatest(0, l.payable_minor + l.price_change_minor
+        - l.freight_minor - l.tax_minor - l.undiscounted_minor))), 0)::bigint
+FROM orders AS o JOIN order_line AS l USING (order_id)
+WHERE o.order_id = $1 OR o.parent_id = $1;
+
 -- name: change_due<!
 -- And off what is due.
 UPDATE pay_order SET amount_minor = amount_minor - $2

@@ -120,6 +120,25 @@ async def test_points_are_earned_for_what_is_paid_in_the_end(
     assert await desk.value("SELECT points_earned FROM orders") == 200
 
 
+async def test_no_points_are_earned_for_freight_and_tax_whatever_is_taken_off(
+    desk: Desk, change: Change, login: Login
+) -> None:
+    """100.00 of goods, 8.00 of freight, 6.00 of tax: what the seller gives up counts against those first."""
+    rules = {"currencies": {"CNY": {"earn_bp": 100, "minor_per_point": 1}}}
+    await desk.client.put("/admin/points_rules", json=rules, headers=login("ann", "op"))
+    order = await desk.place(Line("a", unit_price_minor=10_000))
+    for table in ("orders", "order_line"):
+        await desk.services.pool.execute(
+            f"UPDATE {table} SET freight_minor = 800, tax_minor = 600, payable_minor = payable_minor + 1400"
+        )
+    await desk.services.pool.execute("UPDATE pay_order SET amount_minor = amount_minor + 1400")
+    earned = []
+    for off in ({"amount_minor": 1}, {"amount_minor": 2_400}, {"freight_minor": 800}, {}):
+        assert (await change(order.order_id, **off)).status_code == 200
+        earned.append(await desk.value("SELECT points_earned FROM orders"))
+    assert earned == [100, 90, 100, 100]
+
+
 async def test_freight_can_be_lowered_too(desk: Desk, change: Change) -> None:
     order = await desk.place(Line("a", unit_price_minor=10_000))
     for table in ("orders", "order_line"):
