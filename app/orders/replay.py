@@ -52,8 +52,10 @@ async def gather(
     currencies = {line["shop_id"]: line["shop_currency"] for line in bought}
     version = priced_with.promotions_version
     left_out = {rule_id for rule_id, _ in priced_with.left_out}
-    promotions = await pool.fetch(sql.promotions_at, version, shop_ids)
     asked = [each for each in priced_with.coupon_ids if each not in left_out]
+    # a cart may name as a coupon what is the id of a promotion
+    left_out.difference_update(priced_with.coupon_ids)
+    promotions = await pool.fetch(sql.promotions_at, version, shop_ids)
     numbers = [int(each) for each in asked if each.isdecimal() and len(each) < 19]
     coupons = await pool.fetch(sql.coupons_at, version, numbers)
     book = (

@@ -18,9 +18,10 @@ from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
 from app.pricing.engine import CouponChoice, UnusableCoupon, choose_coupons, price
 from app.pricing.limits import Taken, taken_of
+from app.pricing.plan import NOT_TO_USE
 from app.pricing.priced import GoodCodes, Priced, PricedWith
 from app.pricing.rules import Rule, milliseconds
-from app.pricing.schemas import CartRequest
+from app.pricing.schemas import CartRequest, Rejected
 
 
 async def price_cart(
@@ -51,11 +52,9 @@ async def price_cart(
         hints=services.hints,
     )
     asked: Sequence[str] = cart.coupon_ids
-    left_out: Sequence[tuple[str, str]] = ()
-    if cart.auto_coupons:  # what was chosen counts, whatever else the cart named
+    if cart.auto_coupons:
         asked = [*asked, *priced.coupons]
-        rejected = [each for each in priced.summary.rejected if each.kind == "coupon"]
-        left_out = [(each.rule_id, each.code) for each in rejected]
+    left_out = _left_out(cart, priced.summary.rejected) if asked else ()
     priced.priced_with = PricedWith(
         now_ms,
         book.promotions_version,
@@ -76,6 +75,18 @@ async def price_cart(
         priced.codes = GoodCodes(counted, codes.region)
         priced.summary.rejected += codes.refused
     return priced
+
+
+def _left_out(cart: CartRequest, rejected: Sequence[Rejected]) -> list[tuple[str, str]]:
+    """Coupons that a replay does not try: of a cart that had the best chosen for it, all that were not.
+
+    Of another those alone that were not this buyer's to use: that is seen from the coupon as it was then.
+    """
+    return [
+        (each.rule_id, each.code)
+        for each in rejected
+        if each.kind == "coupon" and (cart.auto_coupons or each.code in NOT_TO_USE)
+    ]
 
 
 def _taken(cart: CartRequest, coupon_ids: Sequence[str], buyer: Buyer, book: PriceBook) -> list[Taken]:

@@ -21,6 +21,9 @@ from app.pricing.rules import NEVER_MS, Rule
 from app.pricing.schemas import Rejected
 from app.pricing.walk import Entry
 
+# Why a coupon cannot be used by this buyer at this time, whatever its rule says to the cart.
+NOT_TO_USE = frozenset({"coupon_not_found", "already_used", "not_started", "expired"})
+
 _by_order = attrgetter("order")
 _by_lane = attrgetter("rule.lane")
 

@@ -41,7 +41,8 @@ class PricedWith(Struct, frozen=True, gc=False, array_like=True):
     # that the cart asked for, or that were chosen for it
     coupon_ids: Sequence[str]
     # not to be applied again, and why not (rule or coupon id, code): coupons that the cart named and that
-    # were not among the best; of older orders also limited rules of which too little was left
+    # were not among the best, or not the buyer's to use; of older orders also limited rules of which too
+    # little was left
     left_out: Sequence[tuple[str, str]] = ()
     region: str | None = None
     channel: str | None = None

@@ -215,6 +215,30 @@ async def test_coupons_are_replayed_in_the_order_in_which_they_end(
     assert (told["adds_up"], told["matches"], told["differences"]) == (True, True, [])
 
 
+async def test_a_coupon_that_was_not_the_buyers_to_use_is_not_replayed(
+    order: Any, publish: Any, pricing: Any, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    """One that an earlier order has locked, somebody else's, and the id of a promotion."""
+    await publish("p", effect=TEN_OFF)
+    document = {"name": "c", "valid_days": 7, "effect": TEN_OFF}
+    await client.put("/admin/coupon_templates/c", json=document, headers=op)
+    granted = await client.post(
+        "/admin/coupon_templates/c/grants",
+        json={"user_ids": ["42", "43"]},
+        headers=op | {"idempotency-key": "1"},
+    )
+    mine, other = (each["coupon_id"] for each in granted.json()["coupons"])
+    await order(8_000, "1001", coupon_ids=[mine])
+    placed = await order(9_000, "1001", coupon_ids=[mine, other, "p"])
+    told = await pricing(placed["order_id"], op)
+    assert ([each["rule_id"] for each in told["steps"]], told["matches"]) == (["p"], True)
+    assert {(each["rule_id"], each["code"]) for each in told["rejected"]} == {
+        (mine, "already_used"),
+        (other, "coupon_not_found"),
+        ("p", "coupon_not_found"),
+    }
+
+
 async def test_amounts_in_a_shops_own_currency_are_replayed_as_such(
     publish: Any, order: Any, pricing: Any, services: Services, op: dict[str, str]
 ) -> None:
