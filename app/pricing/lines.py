@@ -122,8 +122,11 @@ def _add_bill(basket: Basket, sku: Sku, quantity: int, given: CartLine | None) -
 
 
 def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int, int] | None:
-    """Price and list price from those in the shop's own currency; None: it has none, or there is no rate."""
-    price = sku.prices.get(base)
+    """Price and list price from those in the shop's own currency; None: it has none, or there is no rate.
+
+    A bill is never converted: what was given at the counter is in a currency of its SKU.
+    """
+    price = None if sku.item_type == BILL else sku.prices.get(base)
     rate = None if price is None else basket.take_rate(book, sku.shop_id, base)
     if price is None or rate is None:
         return None

@@ -101,3 +101,19 @@ async def test_an_amount_belongs_to_one_bill_and_is_bounded(
     refused = await placed(buyer, 9_400, line)
     assert (refused.status_code, refused.json()["code"]) == (status, code)
     assert await buyer.orders() == 0
+
+
+async def test_a_bill_is_sold_in_the_currencies_of_its_sku_and_never_converted(
+    put: Put, buyer: Buyer, client: httpx.AsyncClient
+) -> None:
+    rate = {"currency": "USD", "rate": "0.14", "valid_from": "2020-01-01T00:00:00Z"}
+    await put("fx_rates", {"base": "CNY", "rates": [rate]})
+    cart = {"currency": "USD", "lines": [BILL]}
+    refused = await client.post("/shopping/cal_price/v4_4", json=cart, headers=buyer.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "currency_not_sold")
+    assert refused.json()["sku_ids"] == ["bill"]
+    assert (await placed(buyer, 9_400, BILL, currency="USD")).json()["code"] == "currency_not_sold"
+    assert await buyer.orders() == 0
+    skus = [{"sku_id": "bill", "prices": {"CNY": {"price_minor": 0}, "USD": {"price_minor": 0}}}]
+    await put("items/counter", {"shop_id": "7", "title": "Bill", "item_type": "bill", "skus": skus})
+    assert (await placed(buyer, 9_400, BILL, currency="USD")).status_code == 201
