@@ -2,7 +2,8 @@
 
 Pure but for letting others run: enters a price book and the draft, leaves a report. Every SKU in the draft's
 scope is looked at; priced are at most SKUS_PRICED_MAX of them, of each set of rules the cheapest first, since
-an amount off weighs most there. Buyers' own conditions and flash sales are not considered.
+an amount off weighs most there. Buyers' own conditions, flash sales and bills (whose price is given at the
+counter) are not considered.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from app.lib.money import WHOLE_BP
 from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, Buyer, BuyerCoupon
 from app.pricing.engine import apply_rules
-from app.pricing.lines import resolve
+from app.pricing.lines import BILL, resolve
 from app.pricing.rules import ALWAYS_MS, EPOCH, NEVER_MS, Rule
 from app.pricing.schemas import CartLine, CartRequest
 
@@ -116,7 +117,11 @@ async def check_promotion(
 
 def has_floors(book: PriceBook, rule: Rule, floor_bp: int) -> bool:
     """Whether any SKU in scope has a floor that could be broken."""
-    return any((floor_bp or sku.costs) and rule.covers(sku) for sku in book.skus.values())
+    return any((floor_bp or sku.costs) and _has_price(sku) and rule.covers(sku) for sku in book.skus.values())
+
+
+def _has_price(sku: Sku) -> bool:
+    return sku.item_type != BILL
 
 
 async def _group_skus(draft: _Draft) -> dict[tuple[Rule, ...], list[Sku]]:
@@ -174,7 +179,7 @@ def _time(time_ms: int) -> datetime | None:
 
 def _sample(groups: dict[tuple[Rule, ...], list[Sku]]) -> list[Sku]:
     """One of each group after the other, the cheapest of each first."""
-    cheapest_first = [sorted(skus, key=_least_price) for skus in groups.values()]
+    cheapest_first = [sorted(filter(_has_price, skus), key=_least_price) for skus in groups.values()]
     mixed = (sku for row in zip_longest(*cheapest_first) for sku in row if sku is not None)
     return [sku for _, sku in zip(range(SKUS_PRICED_MAX), mixed, strict=False)]
 

@@ -154,3 +154,15 @@ async def test_a_set_part_of_the_price_is_a_floor_too(check: Any, services: Serv
     report = await check(effect={"kind": "amount_off", "amount_minor": 1_500})
     assert [(each["sku_id"], each["floor_minor"]) for each in report["violations"]] == [("b", 600)]
     assert report["violations_count"] == 1  # an amount without a currency is the shop's own, not yen
+
+
+async def test_a_bill_has_no_price_to_check_and_keeps_no_promotion_from_being_published(
+    put: Any, check: Any, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    bill = {"sku_id": "bill", "prices": {"CNY": {"price_minor": 0, "cost_minor": 1}}}
+    item = {"shop_id": "7", "title": "Bill", "item_type": "bill", "skus": [bill]}
+    assert (await client.put("/admin/items/counter", json=item, headers=op)).status_code == 200
+    report = await check()
+    assert (report["skus_in_scope"], report["skus_priced"]) == (4, 3)
+    assert (await put("p")).status_code == 200
+    assert (await put("p", scope={"sku_ids": ["bill"]})).status_code == 200
