@@ -85,25 +85,29 @@ def _acts_on(entry: Entry, index: int) -> bool:
 
 
 def _narrow(entry: Entry, wanted: Wanted) -> Entry | None:
-    """The entry on the lines that are left to it; None: on none.
+    """The entry on the lines that are left to it; None: on none, and nobody chose it.
 
     A line's own choice counts before that of the whole cart. Lines for which nothing is chosen go to the best
-    of the group: they are the entry's if it is that, and its `otherwise` does without them.
+    of the group: they are the entry's if it is that, and its `otherwise` does without them. One that was
+    chosen and has too few lines left stays, so that the walk says why it gives nothing.
     """
     mine = {index for index, promotion_id in wanted.items() if promotion_id == entry.rule_id}
     others = wanted.keys() - mine
     if WHOLE in mine:
         return _on(entry, lambda index: index not in others, chosen=True)
-    only_mine = _on(entry, mine.__contains__, chosen=True)
+    only_mine = _on(entry, mine.__contains__, chosen=True) if mine else None
     if WHOLE in others or not any(index not in wanted for index in (*entry.indexes, *(entry.aimed or ()))):
         return only_mine
-    open_to_it = _on(entry, lambda index: index not in others, chosen=only_mine is not None)
-    return None if open_to_it is None else replace(open_to_it, otherwise=only_mine)
+    open_to_it = _on(entry, lambda index: index not in others, chosen=bool(mine))
+    return replace(open_to_it, otherwise=only_mine) if _has_lines(open_to_it) else only_mine
 
 
-def _on(entry: Entry, keeps: Callable[[int], bool], *, chosen: bool) -> Entry | None:
+def _on(entry: Entry, keeps: Callable[[int], bool], *, chosen: bool) -> Entry:
     indexes = [index for index in entry.indexes if keeps(index)]
     aimed = None if entry.aimed is None else [index for index in entry.aimed if keeps(index)]
-    if not indexes or (aimed is not None and not aimed):
-        return None
     return replace(entry, indexes=indexes, aimed=aimed, chosen=chosen)
+
+
+def _has_lines(entry: Entry) -> bool:
+    """Lines that meet it, and lines that it lowers."""
+    return bool(entry.indexes) and entry.aimed != []

@@ -133,6 +133,8 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
             if not indexes and rule.kind == "coupon":
                 walk.misses.append(Miss(entry, "barred_by_promotion"))
         if not indexes or (aimed is not None and not aimed):
+            if entry.chosen:
+                walk.misses.append(Miss(entry, _why_no_lines(entry)))
             continue
         if len(indexes) == 1 and rule.lowers_one is not None:  # most rules of a long list meet one line
             outcome: Outcome = _apply_to_one(entry, indexes, rule.lowers_one, left, lines)
@@ -159,6 +161,11 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
         if rule.bars_coupons or rule.kind == "coupon":
             _note_lowered(outcome, walk)
     return walk
+
+
+def _why_no_lines(chosen: Entry) -> str:
+    """Of what the buyer chose: its lines are others' choice, or kept from it by what is exclusive there."""
+    return "stack_conflict" if chosen.indexes and chosen.aimed != [] else "not_in_scope"
 
 
 def _note_gift_or_freight(outcome: Given | Freed, walk: Walk) -> None:

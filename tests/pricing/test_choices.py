@@ -141,6 +141,40 @@ def test_what_the_buyer_is_not_entitled_to_is_named_and_never_believed(choice: C
     assert told.rule_id == (choice.promotion_id or choice.choice_group)
 
 
+ADD_ON = {"kind": "addon_price", "sku_id": "b", "price_minor": 8_000}
+
+
+@pytest.mark.parametrize("beside", [Choice("g", P_ID, "a"), Choice("g", P_ID), Choice("g", None, "a")])
+def test_an_add_on_that_is_chosen_beside_goods_that_chose_another_says_why_it_gives_nothing(
+    beside: Choice,
+) -> None:
+    rules = shop(promotion("add-on", ADD_ON, choice_group="g"))
+    assert discounts(priced(rules, BOTH, choices=[Choice("g", "add-on", "b")])) == {"a": 0, "b": 2_000}
+    result = priced(rules, BOTH, choices=[Choice("g", "add-on", "b"), beside])
+    assert discounts(result) == {"a": 1_000 if beside.promotion_id else 0, "b": 0}
+    assert codes(result) == [("add-on", "not_in_scope")]
+
+
+def test_what_is_chosen_for_a_line_and_lowers_others_alone_says_why_it_gives_nothing() -> None:
+    """Of b, for which nothing is chosen, the better rule takes the units."""
+    half = {"kind": "buy_x_get_y", "buy_quantity": 1, "get_quantity": 1, "get_scope": {"sku_ids": ["b"]}}
+    rules = book(
+        *[sku(name, 10_000) for name in "abc"],
+        promotion("small", half | {"get_percent_bp": 1_000}, choice_group="g", scope={"sku_ids": ["a", "c"]}),
+        promotion("large", half | {"get_percent_bp": 5_000}, choice_group="g", scope={"sku_ids": ["a", "c"]}),
+    )
+    result = priced(rules, {"a": 1, "b": 1, "c": 1}, choices=[Choice("g", "small", "a")])
+    assert discounts(result) == {"a": 0, "b": 5_000, "c": 0}
+    assert codes(result) == [("small", "not_in_scope")]
+
+
+def test_a_choice_that_an_exclusive_rule_keeps_off_says_why_it_gives_nothing() -> None:
+    rules = shop(promotion("alone", off(100), exclusive=True, priority=9))
+    result = priced(rules, BOTH, choices=[Choice("g", P_ID)])
+    assert discounts(result) == {"a": 50, "b": 50}
+    assert codes(result) == [(P_ID, "stack_conflict")]
+
+
 def test_a_choice_that_gives_nothing_is_followed_and_says_why() -> None:
     rules = shop(promotion("big", off(5_000), choice_group="g", condition={"min_amount_minor": 30_000}))
     result = priced(rules, BOTH, choices=[Choice("g", "big")])
