@@ -37,6 +37,8 @@ class Example(NamedTuple):
     choices: Sequence[tuple[str, int | None, str | None]] = ()
     # the best coupons are chosen, instead of all being asked for
     auto: bool = False
+    # afterwards, one after the other: so many units of a SKU go back, for so much
+    refunds: Sequence[tuple[str, int, int]] = ()
 
 
 def one(price_minor: int, quantity: int = 1, list_price_minor: int | None = None) -> tuple[int, int, int]:
@@ -207,6 +209,18 @@ EXAMPLES = [
             [rule(percent(1_000), choice_group="g"),
              rule(percent(9_000), choice_group="g", scope={"sku_ids": ["b"]})], {"a": 9_000, "b": 900},
             choices=[("g", 1, "a")], rejected=["not_in_scope"]),
+    # what goes back
+    Example("An order discount after a partial refund: what stays keeps its part, though below the threshold",
+            {"a": one(15_000), "b": one(5_000)}, [rule(off(3_000), **FROM_200)], {"a": 12_750, "b": 4_250},
+            refunds=[("b", 1, 4_250), ("a", 1, 12_750)]),
+    Example("Units that go back one by one come to what their line has cost",
+            {"a": one(333, 3), "b": one(1_000)}, [rule(off(100))], {"a": 949, "b": 950},
+            refunds=[("a", 1, 316), ("a", 1, 316), ("b", 1, 950), ("a", 1, 317)]),
+    Example("Freight and tax go back with the units", {"a": one(1_000, 3)}, [], {"a": 3_630}, fee=flat(300),
+            taxes=[{"rate_bp": 1_000, "applies_to_freight": True}],
+            refunds=[("a", 1, 1_210), ("a", 2, 2_420)]),
+    Example("Half of a currency without decimals", {"a": one(101, 2)}, [rule(percent(5_000))], {"a": 101},
+            currency="JPY", refunds=[("a", 1, 50), ("a", 1, 51)]),
 ]  # fmt: skip
 
 
@@ -224,6 +238,8 @@ def table() -> str:
         rules += [f"coupon: {_words(document, money)}" for document in each.coupons]
         rules += _beside(each, money)
         pays = ", ".join(f"{sku} {money(amount_minor)}" for sku, amount_minor in each.pays.items())
+        back = ", ".join(f"{units} {sku} {money(amount_minor)}" for sku, units, amount_minor in each.refunds)
+        pays += f"; back: {back}" if back else ""
         total = f"{money(sum(each.pays.values()))} {each.currency}"
         rows.append(f"| {each.name} | {cart} | {'; '.join(rules)} | {pays} | {total} |")
     return "\n".join(rows)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, GiftCard, Purse
 from app.pricing.engine import price
+from app.pricing.priced import PricedLine
 from app.pricing.rules import NEVER_MS
 from app.pricing.schemas import Choice
+from app.refunds.schemas import RefundLine
+from app.refunds.share import Line, share
 from tests.pricing.build import (
     NOW_MS,
     book,
@@ -71,6 +76,23 @@ def test_example(example: Example) -> None:
     result = price(asked, shop_of(example), buyer, NOW_MS)
     assert {line.sku.sku_id: line.summary.payable_minor for line in result.lines} == example.pays
     assert [code for _, code in codes(result)] == list(example.rejected)
+    assert _refunded(result.lines, example) == [amount_minor for *_, amount_minor in example.refunds]
+
+
+def _refunded(priced: Sequence[PricedLine], example: Example) -> list[int]:
+    """What goes back for the units of each refund, the ones before it taken off."""
+    lines = {
+        line.sku.sku_id: Line(1, number, line.summary.quantity, line.summary.payable_minor)
+        for number, line in enumerate(priced)
+    }
+    amounts = []
+    for sku_id, units, _ in example.refunds:
+        line = lines[sku_id]
+        (part,) = share(list(lines.values()), [RefundLine(str(line.line_id), units)], None)
+        left_minor = line.left_minor - part.amount_minor
+        lines[sku_id] = replace(line, left_quantity=line.left_quantity - units, left_minor=left_minor)
+        amounts.append(part.amount_minor)
+    return amounts
 
 
 def test_the_document_shows_these_examples() -> None:
