@@ -6,7 +6,7 @@ from app.lib.errors import Unprocessable
 
 
 class AddressInvalid(Unprocessable):
-    """`field` names what is wrong with it."""
+    """`field` names what is wrong with it; `sku_ids` goods whose tax depends on it."""
 
     code = "address_invalid"
     title = "Nothing can be sent to this address"

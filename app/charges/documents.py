@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 
 from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX, Currency, Id, Name, Time, in_utc
@@ -89,7 +89,8 @@ class FreightTemplateDocument(Document, frozen=True, kw_only=True):
 class TaxRuleDocument(Document, frozen=True, kw_only=True):
     """A rate for these regions and categories; an empty list means all, no `shop_id` all shops.
 
-    `included`: the prices contain it, so nothing comes on top.
+    `included`: the prices contain it, so nothing comes on top. `address_required`: goods that are not sent,
+    and that it could tax, are sold only to an address, so that nobody saves the tax by giving none.
     """
 
     name: Name
@@ -99,9 +100,12 @@ class TaxRuleDocument(Document, frozen=True, kw_only=True):
     category_ids: Annotated[list[Id], Meta(max_length=1000)] = []
     included: bool = False
     applies_to_freight: bool = False
+    address_required: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         check_once(self.regions)
+        if self.address_required is True and not self.regions:
+            raise ValueError("`address_required` goes with `regions`: another rule holds without an address")
 
 
 class FxRateDocument(Document, frozen=True, kw_only=True):

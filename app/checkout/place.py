@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.addresses.errors import AddressBlocked
+from app.addresses.errors import AddressBlocked, AddressInvalid
 from app.checkout.agree import agree, price_changed
 from app.checkout.deliver_to import required
 from app.checkout.draft import draft_checkout
@@ -106,6 +106,8 @@ async def _draft(
             priced = await agree(services, once.caller_id, body, channel)
         if priced.unserved:
             raise AddressBlocked("the shop does not send these there", sku_ids=priced.unserved)
+    elif sku_ids := priced.address_taxed:
+        raise AddressInvalid("their tax needs an address_id", field="address_id", sku_ids=sku_ids)
     now = services.clock.now()
     return draft_checkout(
         once,

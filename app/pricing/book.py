@@ -54,6 +54,8 @@ class PriceBook(Struct, frozen=True, eq=False):
     freight_templates: dict[str, FreightTemplate] = {}
     tax_rules: dict[str, TaxRule] = {}
     taxes_by_region: dict[str, tuple[TaxRule, ...]] = {}
+    # those that keep goods from being sold to nowhere
+    taxes_of_addresses: tuple[TaxRule, ...] = ()
     # (base, currency) -> their dated rates, the newest first
     fx_rates: dict[tuple[str, str], tuple[Rate, ...]] = {}
     # those of both that have a budget or a number of uses, and what was taken of them a moment ago
@@ -140,7 +142,9 @@ class PriceBook(Struct, frozen=True, eq=False):
 
     def with_taxes(self, changed: Iterable[TaxRule]) -> PriceBook:
         tax_rules = self.tax_rules | {rule.tax_rule_id: rule for rule in changed}
-        return replace(self, tax_rules=tax_rules, taxes_by_region=index_by_region(tax_rules.values()))
+        asking = tuple(rule for rule in tax_rules.values() if rule.address_required)
+        index = index_by_region(tax_rules.values())
+        return replace(self, tax_rules=tax_rules, taxes_by_region=index, taxes_of_addresses=asking)
 
     def with_fx_rates(self, base: str, rates: Iterable[Rate]) -> PriceBook:
         """These are all the rates of that base from now on."""

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from app.catalog.snapshot import Sku
 from app.lib.money import split_pro_rata
 from app.pricing.book import PriceBook
 from app.pricing.errors import CurrencyNotSold
 from app.pricing.freight import FreightTemplate, split_fee
 from app.pricing.limits import with_use
-from app.pricing.lines import Basket
+from app.pricing.lines import BILL, Basket
 from app.pricing.priced import Priced
 from app.pricing.regions import ANYWHERE
 from app.pricing.schemas import Discount
@@ -28,7 +29,10 @@ MEANS_OF_PAYMENT = frozenset({"points", "red_packet", "gift_card"})
 
 
 class Charges(Struct, gc=False, eq=False):
-    """Per line of the basket; `unserved` are the SKUs that are not sent to the cart's region."""
+    """Per line of the basket; `unserved` are the SKUs that are not sent to the cart's region.
+
+    `address_taxed` are those that are not sent at all, and not sold before their buyer's region is known.
+    """
 
     freight: list[int]
     tax: list[int]
@@ -37,6 +41,7 @@ class Charges(Struct, gc=False, eq=False):
     warnings: list[str]
     # what each rule that frees freight has freed of its lines
     freed: list[tuple[Freed, list[int]]]
+    address_taxed: list[str] = []
 
 
 class Parcel(Struct, gc=False, eq=False):
@@ -69,10 +74,22 @@ def charge(basket: Basket, walk: Walk, book: PriceBook, region: str | None) -> C
         charges.tax, charges.tax_included = tax_lines(
             skus, basket.tie_order, costs, charges.freight, region, book.taxes_by_region
         )
-        is_sent = any([sku.item_type == "physical" for sku in skus])
-        if region is None and is_sent and any([each != ANYWHERE for each in book.taxes_by_region]):
-            charges.warnings.append("tax_needs_address")
+        if region is None:
+            _miss_address(charges, skus, book)
     return charges
+
+
+def _miss_address(charges: Charges, skus: Sequence[Sku], book: PriceBook) -> None:
+    """Note what is still to be taxed. A bill is paid where the shop is."""
+    is_sent = any([sku.item_type == "physical" for sku in skus])
+    charges.address_taxed = [
+        sku.sku_id
+        for sku in skus
+        if sku.item_type not in ("physical", BILL)
+        and any([rule.covers(sku) for rule in book.taxes_of_addresses])
+    ]
+    if charges.address_taxed or (is_sent and any([each != ANYWHERE for each in book.taxes_by_region])):
+        charges.warnings.append("tax_needs_address")
 
 
 def pack(basket: Basket, book: PriceBook) -> list[Parcel]:
@@ -184,6 +201,7 @@ def add_charges(priced: Priced, charges: Charges) -> None:
     summary.payable_minor += summary.freight_minor + summary.tax_minor
     summary.warnings += charges.warnings
     priced.unserved = charges.unserved
+    priced.address_taxed = charges.address_taxed
 
 
 def _name_freed(priced: Priced, freed: Freed, amounts: Sequence[int]) -> None:

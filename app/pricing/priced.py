@@ -79,6 +79,8 @@ class Priced(Struct, gc=False):
     coupons: dict[str, int]
     # SKUs that are not sent to where the cart goes
     unserved: list[str] = []
+    # SKUs that are not sold before it is known where the buyer is
+    address_taxed: list[str] = []
     # where that is, if it mattered
     region: str | None = None
     # the limited rules that gave something

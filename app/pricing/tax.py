@@ -27,6 +27,7 @@ class TaxRule(Struct, frozen=True, gc=False, eq=False):
     rate_bp: int
     included: bool
     applies_to_freight: bool
+    address_required: bool
 
     def covers(self, sku: Sku) -> bool:
         if self.shop_id is not None and sku.shop_id != self.shop_id:
@@ -48,6 +49,7 @@ def tax_rule(tax_rule_id: str, document: TaxRuleDocument) -> TaxRule:
         document.rate_bp,
         document.included,
         document.applies_to_freight,
+        document.address_required is True,
     )
 
 

@@ -201,6 +201,32 @@ async def test_tax_within_the_prices_is_kept_for_the_invoice(
     assert detail.json()["shops"][0]["lines"][0]["tax_included_minor"] == 639
 
 
+async def test_a_tax_that_requires_an_address_is_not_saved_by_giving_none(put: Put, buyer: Buyer) -> None:
+    virtual = {"sku_id": "film", "prices": {"CNY": {"price_minor": 1000}}}
+    await put("items/film", {"shop_id": "7", "title": "Film", "item_type": "virtual", "skus": [virtual]})
+    await put("skus/film/stock", {"on_hand": 10})
+    regional = VAT | {"regions": ["CN-SH"]}
+    await put("tax_rules/vat", regional)
+    # as ever: what is not sent needs no address
+    assert (await buyer.price({"film": 1}))["warnings"] == []
+    assert (await buyer.place({"film": 1}, 1_000)).status_code == 201
+    await put("tax_rules/vat", regional | {"address_required": True})
+    summary = await buyer.price({"film": 1})
+    assert (summary["tax_minor"], summary["warnings"]) == (0, ["tax_needs_address"])
+    for address_id in (None, "1"):  # none, and nobody's
+        refused = await buyer.place({"film": 1}, 1_000, address_id=address_id, quote_id=summary["quote_id"])
+        assert (refused.status_code, refused.json()["code"]) == (422, "address_invalid")
+        assert refused.json()["sku_ids"] == ["film"]
+    assert await buyer.orders() == 1
+    home, far = await buyer.address(), await buyer.address(region="CN-BJ")
+    assert (await buyer.place({"film": 1}, 1_100, address_id=home)).status_code == 201
+    assert (await buyer.place({"film": 1}, 1_000, address_id=far)).status_code == 201
+    bill = {"sku_id": "bill", "prices": {"CNY": {"price_minor": 0}}}
+    await put("items/bill", {"shop_id": "7", "title": "Bill", "item_type": "bill", "skus": [bill]})
+    line = {"sku_id": "bill", "quantity": 1, "amount_minor": 500}
+    assert (await buyer.place({}, 500, lines=[line])).status_code == 201
+
+
 async def test_units_given_back_one_by_one_return_freight_and_tax_too(
     put: Put, buyer: Buyer, services: Services
 ) -> None:

@@ -127,7 +127,13 @@ def test_without_an_address_rules_of_regions_do_not_hold_yet_and_the_summary_say
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rate_bp": 10_001}, {"rate_bp": 1, "regions": ["DE", "DE"]}, {"rate_bp": 1, "regions": ["De"]}]
+    "wrong",
+    [
+        {"rate_bp": 10_001},
+        {"rate_bp": 1, "regions": ["DE", "DE"]},
+        {"rate_bp": 1, "regions": ["De"]},
+        {"rate_bp": 1, "address_required": True},
+    ],
 )
 def test_a_rule_that_is_wrong_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
