@@ -2,6 +2,7 @@
 
 Nearly always the cart costs what the buyer was shown, and no quote is read. Otherwise a quote that has not
 expired holds, with the allocations it was made with; without one the order is refused with what has changed.
+What the buyer was shown is more than an amount of money where points and cards pay, too.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 from app.checkout.errors import PriceChanged
 from app.lib import metrics
 from app.pricing.cart import price_cart
+from app.pricing.deductions import asks_for_any
 from app.pricing.priced import Priced
-from app.pricing.quote import Quote, differences, honour
+from app.pricing.quote import Quote, differences, honour, takes_no_more
 from app.pricing.schemas import CheckoutRequest, PriceDifference
 
 if TYPE_CHECKING:
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 async def agree(services: Services, buyer_id: str, body: CheckoutRequest, channel: str | None) -> Priced:
     """The client's amount is compared, never used. Raises PriceChanged, and as `price_cart` does."""
     now = await price_cart(services, buyer_id, body, channel)
-    if now.summary.payable_minor == body.payable_minor:
+    as_shown = now.summary.payable_minor == body.payable_minor
+    if as_shown and not _may_hide_a_change(body):
         return now
     quote = await _quote(services, buyer_id, body)
+    if as_shown and (quote is None or quote.payable_minor != body.payable_minor or takes_no_more(now, quote)):
+        return now
     if quote is not None and quote.payable_minor == body.payable_minor and _has_codes(quote, body, now):
         if services.clock.now() < quote.expires_at:
             priced = honour(quote, now, services.prices.book, services.hints)
@@ -34,6 +39,11 @@ async def agree(services: Services, buyer_id: str, body: CheckoutRequest, channe
         else:
             metrics.QUOTES.count("expired")
     raise _changed(services, buyer_id, body, now, quote)
+
+
+def _may_hide_a_change(body: CheckoutRequest) -> bool:
+    """Whether the same money may be due although the cart costs more: a card pays the difference."""
+    return body.quote_id is not None and (body.payable_minor == 0 or asks_for_any(body))
 
 
 async def price_changed(
@@ -66,13 +76,16 @@ def _changed(
 ) -> PriceChanged:
     """With the new summary, which is a quote like any other, and what it differs by from the old one."""
     summary = now.summary
+    what = f"{summary.payable_minor} {body.currency} (minor units), not {body.payable_minor}"
+    if summary.payable_minor == body.payable_minor:
+        what = "more of points, cards or coupons than was quoted"
     services.quotes.keep(buyer_id, body, now)
     if quote is None:
         difference = [PriceDifference("payable_minor", body.payable_minor, summary.payable_minor)]
     else:
         difference = differences(quote, summary)
     return PriceChanged(
-        f"it costs {summary.payable_minor} {body.currency} (minor units), not {body.payable_minor}",
+        f"it costs {what}",
         summary=summary,
         difference=difference,
     )

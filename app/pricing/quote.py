@@ -1,7 +1,8 @@
 """A quote: what a cart was priced at, in the few bytes that are needed to honour it.
 
 Pure. `Quote.of` takes what was priced, `honour` makes it what an order is placed with, `differences` says
-line by line what another price comes from. SKUs, pools and the sale are those of now: stock is never quoted.
+line by line what another price comes from, `takes_no_more` whether it matters where as much money is due.
+SKUs, pools and the sale are those of now: stock is never quoted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from app.pricing.schemas import CartRequest, Discount, FxRate, LineSummary, Pric
 from app.pricing.summary import group_by_shop
 
 CART_FIELDS = len(CartRequest.__struct_fields__)
+# What the buyer keeps the rest of; a coupon or a red packet is gone whatever it gave.
+BALANCES = frozenset({"points", "gift_card"})
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -188,6 +191,18 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
     return replace(
         now, summary=summary, lines=lines, coupons=coupons, uses=uses, priced_with=quote.priced_with
     )
+
+
+def takes_no_more(now: Priced, quote: Quote) -> bool:
+    """Whether the cart as things stand spends nothing of the buyer's, money aside, that was not quoted."""
+    quoted = {(each.kind, each.rule_id): each.amount_minor for each in _applied(quote)}
+    for each in now.summary.applied:
+        if each.kind == "promotion":
+            continue
+        most_minor = quoted.get((each.kind, each.rule_id))
+        if most_minor is None or (each.kind in BALANCES and each.amount_minor > most_minor):
+            return False
+    return True
 
 
 def _within(use: RuleUse, rule: Rule | None) -> RuleUse:
