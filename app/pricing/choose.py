@@ -6,7 +6,7 @@ exact while it is small and bounded beyond that (`WALKS_MAX`, and STEPS_MAX of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
 
@@ -23,7 +23,8 @@ from app.pricing.walk import Entry, rejection, start, walk_on
 # Rules applied while trying which promotions of the choice groups are best: 2 ms at 3 µs each. With more
 # combinations than that one group is settled after the other.
 RULES_APPLIED_MAX = 600
-# So many combinations of promotions are tried with the best coupons for each, half a millisecond each.
+# With so many combinations of promotions the best coupons are searched, half a millisecond each: with all of
+# them where there are no more, else with the most promising.
 SEARCHES_MAX = 6
 # Rules applied to tell what each coupon saves beside its own best promotions: 20 ms, for one screen.
 SAVINGS_APPLIED_MAX = 6_000
@@ -57,18 +58,42 @@ def settle_with_best_coupons(
         return Search(kept, coupons, lines, outlay).best().payable_minor
 
     groups = _groups(promotions)
-    if coupons and 1 < prod(len(group) for group in groups) <= SEARCHES_MAX:
-        settled = _settle(promotions, with_best_minor, SEARCHES_MAX)
+    if coupons and groups:
+        settled = min(_promising(promotions, groups, coupons, lines, outlay), key=with_best_minor)
     else:
         settled = settle_choice_groups(promotions, [], lines, outlay)
-        if coupons and groups:  # what is best beside all of them may leave them more
-            beside_all = settle_choice_groups(promotions, coupons, lines, outlay)
-            settled = min(settled, beside_all, key=with_best_minor)
     search = Search(settled, coupons, lines, outlay)
     best = _with_gifts(search.best().coupons, settled, coupons, lines)
     if groups:  # as if the buyer had named these coupons: never dearer
         settled = settle_choice_groups(promotions, best, lines, outlay)
     return settled, search, best
+
+
+def _promising(
+    promotions: Promotions,
+    groups: list[Promotions],
+    coupons: list[Entry],
+    lines: Sequence[Line],
+    outlay: Outlay | None,
+) -> list[Promotions]:
+    """What may be best with the coupons that are best beside it: everything, where that is not too much.
+
+    Else what is best without coupons and what is best beside all of them, which may leave them more; and,
+    where there is time to look at each, what is cheapest with one of them.
+    """
+    combinations = prod(len(group) for group in groups)
+    if combinations <= SEARCHES_MAX:
+        return list(_combinations(groups, promotions))
+    without = settle_choice_groups(promotions, [], lines, outlay)
+    beside_all = settle_choice_groups(promotions, coupons, lines, outlay)
+    if combinations * (len(promotions) + len(coupons)) > RULES_APPLIED_MAX:
+        return [without, beside_all]
+    cheapest_first = sorted(
+        _combinations(groups, promotions),
+        key=lambda kept: Search(kept, coupons, lines, outlay).with_one_minor,
+    )
+    promising = cheapest_first[: SEARCHES_MAX - 2]
+    return promising + [each for each in (without, beside_all) if each not in promising]
 
 
 def savings(
@@ -143,7 +168,7 @@ def _settle(
     if not groups:
         return promotions
     if prod(len(group) for group in groups) <= combinations_max:
-        return min([_only(winners, groups, promotions) for winners in product(*groups)], key=payable_minor)
+        return min(_combinations(groups, promotions), key=payable_minor)
     winners = [group[0] for group in groups]
     for place, group in enumerate(groups):
         trials = [[*winners[:place], entry, *winners[place + 1 :]] for entry in group]
@@ -160,6 +185,11 @@ def _groups(promotions: Promotions) -> list[Promotions]:
     for entry in named:
         groups.setdefault(entry.rule.choice_group, []).append(entry)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _combinations(groups: list[Promotions], promotions: Promotions) -> Iterator[Promotions]:
+    """One of each group, and what is in none."""
+    return (_only(winners, groups, promotions) for winners in product(*groups))
 
 
 def _only(winners: Iterable[Entry], groups: list[Promotions], promotions: Promotions) -> Promotions:

@@ -68,6 +68,11 @@ class Search:
         goods_minor = sum(without.left)
         self._off_goods = {entry: goods_minor - sum(walk.left) for entry, walk in walks.items()}
 
+    @property
+    def with_one_minor(self) -> int:
+        """What the cart comes to with the best one of them, if one makes it cheaper."""
+        return min([self.without_minor, *self._alone.values()])
+
     def payable_minor(self, coupons: list[Entry]) -> int:
         """What the cart comes to with exactly these coupons."""
         return total_minor(self._with(coupons), self._outlay)

@@ -198,6 +198,50 @@ def test_among_many_choice_groups_auto_coupons_are_no_dearer_than_naming_them() 
     assert (automatic.summary.payable_minor, automatic.summary.applied) == (5497, named.summary.applied)
 
 
+def test_among_many_choice_groups_a_coupon_counts_that_another_of_its_category_keeps_off() -> None:
+    """p is best without coupons, and beside both, of which the small one counts; q leaves enough."""
+    shop = book(
+        sku("a", 10_000),
+        promotion("p", off(3_000), choice_group="g"),
+        promotion("q", off(2_000), choice_group="g"),
+        *(promotion(f"{n}{side}", off(1), choice_group=str(n)) for n in range(2) for side in "xy"),
+        template("small", off(100), stack_category="x"),
+        template("large", off(2_500), stack_category="x", condition={"min_amount_minor": 7_500}),
+    )
+    small, large = coupon("1", "small", valid_to_ms=NOW_MS + 5), coupon("2", "large")
+    automatic = priced(shop, {"a": 1}, small, large, auto_coupons=True, coupon_ids=[])
+    assert (automatic.coupons, automatic.summary.payable_minor) == ({"2": 2_500}, 5_498)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(EFFECTS), st.sampled_from("ghi"), st.sampled_from([[], ["a"]])).filter(
+            lambda drawn: not drawn[2] or drawn[0]["kind"] not in ("bundle", "addon_price")
+        ),
+        min_size=6,
+        max_size=9,
+    ),
+    TEMPLATES,
+)
+def test_with_more_combinations_than_are_searched_auto_coupons_are_never_dearer_than_none_one_or_all(
+    offers: list[tuple[Any, ...]], drawn: list[tuple[Any, ...]]
+) -> None:
+    promotions = [
+        promotion(f"p{number}", effect, choice_group=group, scope={"sku_ids": scope})
+        for number, (effect, group, scope) in enumerate(offers)
+    ]
+    templates = [
+        template(str(number), effect, stack_category=category, scope={"sku_ids": scope})
+        for number, (effect, category, _, scope) in enumerate(drawn)
+    ]
+    coupons = [coupon(f"c{rule.rule_id}", rule.rule_id) for rule in templates]
+    shop, both = book(sku("a", 4000), sku("b", 6001), *promotions, *templates), {"a": 1, "b": 1}
+    automatic = priced(shop, both, *coupons, auto_coupons=True, coupon_ids=[]).summary.payable_minor
+    for named in ([], coupons, *([each] for each in coupons)):
+        assert automatic <= priced(shop, both, *named).summary.payable_minor
+
+
 def test_auto_coupons_spend_none_for_nothing_and_the_sooner_ending_of_two_equals() -> None:
     shop = book(sku("a", 100), template("t", off(100), stack_category="x"), template("u", off(50)))
     later = coupon("1", "t", valid_to_ms=NOW_MS + 9)
