@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bootstrap import Services
+from app.bootstrap import Services, open_services
+from app.http import create_app
+from app.settings import Settings
 from tests.conftest import Login
 from tests.rows import put_sku
+from tests.waiting import wait_until
 
 PROMOTION: dict[str, Any] = {
     "name": "Spend 200 save 30",
@@ -89,6 +92,34 @@ async def test_a_changed_promotion_counts_as_changed_and_a_disabled_or_ended_one
         put = await client.put("/admin/promotions/p-9", json=PROMOTION | change, headers=op)
         assert put.status_code == 200
         assert await payable_minor(client) == payable
+
+
+async def test_published_changed_and_withdrawn_it_is_in_force_in_another_process_within_a_second(
+    client: httpx.AsyncClient, op: dict[str, str], settings: Settings
+) -> None:
+    other = create_app(settings)
+    transport = httpx.ASGITransport(app=other)
+    async with (
+        open_services(settings, name="other") as services,
+        httpx.AsyncClient(transport=transport, base_url="http://rushcart.test") as elsewhere,
+    ):
+        other.bind(services)
+        deeper = {"effect": {"kind": "amount_off", "amount_minor": 5000, "per": "order"}}
+        later = {"starts_at": "2099-01-01T00:00:00Z"}
+        for change, minor in (
+            ({}, 17_000),
+            (deeper, 15_000),
+            ({"enabled": False}, 20_000),
+            ({}, 17_000),
+            (later, 20_000),
+        ):
+            put = await client.put("/admin/promotions/p-9", json=PROMOTION | change, headers=op)
+            assert put.status_code == 200, put.text
+
+            async def is_in_force(minor: int = minor) -> bool:
+                return await payable_minor(elsewhere) == minor
+
+            await wait_until(is_in_force, limit_s=1.0)
 
 
 async def test_the_same_document_again_makes_no_new_version(
