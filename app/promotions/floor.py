@@ -13,7 +13,8 @@ from app.lib.bounds import Id
 from app.lib.errors import Unprocessable
 from app.pricing.documents import PromotionDocument
 from app.pricing.rules import milliseconds, promotion_rule
-from app.promotions.check import Lowest, PromotionCheck, check_promotion, has_floors
+from app.promotions.check import PromotionCheck, check_promotion, has_floors
+from app.promotions.lowest import Lowest
 
 
 class PromotionDraft(Struct, frozen=True, forbid_unknown_fields=True):

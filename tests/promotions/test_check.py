@@ -166,3 +166,90 @@ async def test_a_bill_has_no_price_to_check_and_keeps_no_promotion_from_being_pu
     assert (report["skus_in_scope"], report["skus_priced"]) == (4, 3)
     assert (await put("p")).status_code == 200
     assert (await put("p", scope={"sku_ids": ["bill"]})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"buyer_tags": ["gold"]},
+        {"first_order": True},
+        {"channels": ["app"]},
+        {"regions": ["CN"]},
+        {"regions": ["CN-SH"], "channels": ["app"], "buyer_tags": ["gold"], "first_order": True},
+    ],
+)
+async def test_a_promotion_for_some_buyers_keeps_the_floor_for_them(
+    put: Any, check: Any, condition: dict[str, Any]
+) -> None:
+    """Beside one that they may have, too, and one that they cannot: who is in the US is not in China."""
+    await put("all", lane="item", scope={"sku_ids": ["a"]}, condition={"regions": ["CN-SH"]})
+    await put("us", lane="item", scope={"sku_ids": ["a"]}, condition={"regions": ["US"]})
+    deep = {"effect": {"kind": "percent_off", "percent_bp": 6_001}, "scope": {"sku_ids": ["a"]}}
+    report = await check(condition=condition, **deep)
+    (violation,) = report["violations"]
+    assert (violation["lowest_minor"], violation["rule_ids"]) == (1_999, ["all", "draft"])
+    assert (await put("p", condition=condition, **deep)).json()["code"] == "below_floor"
+
+
+async def test_a_members_price_counts_before_what_the_draft_takes_off_it(
+    check: Any, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    price = {"price_minor": 10_000, "cost_minor": 6_000, "member_prices": {"gold": 7_000, "new": 9_000}}
+    item = {"shop_id": "7", "title": "D", "skus": [{"sku_id": "d", "prices": {"CNY": price}}]}
+    assert (await client.put("/admin/items/d", json=item, headers=op)).status_code == 200
+    scope = {"sku_ids": ["d"]}
+    report = await check(scope=scope, effect={"kind": "percent_off", "percent_bp": 1_500})
+    (violation,) = report["violations"]
+    assert (violation["goods_minor"], violation["lowest_minor"]) == (10_000, 5_950)
+    assert (await check(scope=scope, effect={"kind": "percent_off", "percent_bp": 1_400}))["violations"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "lowest"),
+    [
+        ({"effect": {"kind": "addon_price", "sku_id": "a", "price_minor": 100}}, {"a": 100}),
+        (
+            {
+                "effect": {"kind": "addon_price", "sku_id": "a", "price_minor": 100},
+                "scope": {"sku_ids": ["b"]},
+                "condition": {"min_amount_minor": 10_000},
+            },
+            {"a": 100},
+        ),
+        (
+            {
+                "effect": {
+                    "kind": "buy_x_get_y",
+                    "buy_quantity": 3,
+                    "get_quantity": 1,
+                    "get_percent_bp": 9_000,
+                }
+                | {"get_scope": {"sku_ids": ["a"]}},
+                "scope": {"sku_ids": ["b"]},
+            },
+            {"a": 1_000},
+        ),
+        (
+            {"effect": {"kind": "bundle", "sku_quantities": {"a": 2, "b": 1}, "price_minor": 2_200}},
+            {"a": 2_000, "b": 200},
+        ),
+    ],
+)
+async def test_what_is_cheap_beside_other_goods_is_priced_beside_them(
+    check: Any, fields: dict[str, Any], lowest: dict[str, int]
+) -> None:
+    report = await check(**fields)
+    cny = {each["sku_id"]: each["lowest_minor"] for each in report["lowest"] if each["currency"] == "CNY"}
+    assert cny == lowest
+    assert [each["sku_id"] for each in report["violations"]] == ["a"]
+
+
+async def test_what_is_below_its_floor_already_keeps_no_promotion_back_that_has_no_part_in_it(
+    put: Any, client: httpx.AsyncClient, op: dict[str, str]
+) -> None:
+    price = {"price_minor": 1_000, "cost_minor": 1_001}
+    item = {"shop_id": "7", "title": "D", "skus": [{"sku_id": "d", "prices": {"CNY": price}}]}
+    assert (await client.put("/admin/items/d", json=item, headers=op)).status_code == 200
+    gift = {"effect": {"kind": "gift", "sku_id": "b"}, "scope": {"sku_ids": ["d"]}}
+    assert (await put("gift", **gift)).status_code == 200
+    assert (await put("off", scope={"sku_ids": ["d"]})).json()["code"] == "below_floor"
