@@ -13,17 +13,20 @@ import msgspec
 from app.bootstrap import Services
 from app.catalog.read import read_shop
 from app.lib.auth import Caller
-from app.lib.errors import NotFound
+from app.lib.errors import NotFound, Unavailable
 from app.lib.page import Page, after
 from app.lib.postgres import Pool, transaction
 from app.lib.snapshot_version import lock_version, publish_version
 from app.lib.sql import load
 from app.pricing.documents import PromotionDocument
 from app.promotions.check_effect import check_effect
-from app.promotions.floor import BelowFloor, below_floor
+from app.promotions.floor import BelowFloor, Floored, below_floor
 
 sql = load("promotions")
 uses_of_rule = load("rule_uses").uses_of_rule
+
+# A check takes up to a second; as many others in a row in that time are an import, which can try again.
+CHECKS_MAX = 10
 
 
 class Promotion(PromotionDocument, frozen=True, kw_only=True):
@@ -40,13 +43,32 @@ async def put_promotion(
     *,
     override: bool = False,
 ) -> Promotion:
-    """Raises Forbidden, NotFound (`shop_not_found`), EffectSkuUnknown, and BelowFloor unless overridden."""
+    """Raises Forbidden, NotFound (`shop_not_found`), EffectSkuUnknown, and BelowFloor unless overridden.
+
+    Two that are published together are no lower than one after the other. Raises Unavailable where others are
+    published faster than this one is checked.
+    """
     caller.require_shop(document.shop_id or "")
-    violations = await below_floor(services, caller, promotion_id, document)
-    if violations and not override:
-        raise BelowFloor(sku_ids=sorted({each.sku_id for each in violations}), violations=violations)
+    for _ in range(CHECKS_MAX):
+        floored = await below_floor(services, caller, promotion_id, document)
+        violations = floored.violations
+        if violations and not override:
+            raise BelowFloor(sku_ids=sorted({each.sku_id for each in violations}), violations=violations)
+        stored = await _store(services, caller, promotion_id, document, floored)
+        await services.prices.refresh()
+        if stored:
+            return _promotion(promotion_id, msgspec.to_builtins(document))
+    raise Unavailable("others are publishing promotions right now")
+
+
+async def _store(
+    services: Services, caller: Caller, promotion_id: str, document: PromotionDocument, floored: Floored
+) -> bool:
+    """Whether it was: not, where it was checked beside promotions that have changed meanwhile."""
     async with transaction(services.pool) as connection:
         version = await lock_version(connection, "promotions")
+        if floored.version not in (None, version - 1):
+            return False
         if document.shop_id is not None:
             await read_shop(connection, document.shop_id)
         if document.enabled:  # one whose gift was withdrawn can still be switched off
@@ -56,11 +78,12 @@ async def put_promotion(
             caller.require_shop(stored["shop_id"] or "")
         if await connection.fetchval(sql.upsert_promotion, promotion_id, document.shop_id, document, version):
             await publish_version(connection, "promotions", version)
-            if violations:
+            if floored.violations:
                 by, now = caller.sub, services.clock.now()
-                await connection.execute(sql.keep_override, promotion_id, version, by, now, violations)
-    await services.prices.refresh()
-    return _promotion(promotion_id, msgspec.to_builtins(document))
+                await connection.execute(
+                    sql.keep_override, promotion_id, version, by, now, floored.violations
+                )
+    return True
 
 
 async def read_promotion(pool: Pool, caller: Caller, promotion_id: str) -> Promotion:

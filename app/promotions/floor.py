@@ -51,11 +51,20 @@ async def check_draft(
     )
 
 
+class Floored(Struct, frozen=True):
+    """What would cost less than its floor, beside the promotions of this version; None: whatever they are."""
+
+    violations: list[Lowest] = []
+    version: int | None = None
+
+
 async def below_floor(
     services: Services, caller: Caller, promotion_id: str, document: PromotionDocument
-) -> list[Lowest]:
-    """What would cost less than its floor; nothing is priced where nothing in scope has one."""
+) -> Floored:
+    """Nothing is priced where nothing in scope has a floor."""
     rule = promotion_rule(promotion_id, document, services.settings.lanes)
-    if not document.enabled or not has_floors(services.prices.book, rule, services.settings.price_floor_bp):
-        return []
-    return (await check_draft(services, caller, promotion_id, document)).violations
+    book = services.prices.book
+    if not document.enabled or not has_floors(book, rule, services.settings.price_floor_bp):
+        return Floored()
+    report = await check_draft(services, caller, promotion_id, document)
+    return Floored(report.violations, book.promotions_version)

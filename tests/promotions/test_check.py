@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -253,3 +254,12 @@ async def test_what_is_below_its_floor_already_keeps_no_promotion_back_that_has_
     gift = {"effect": {"kind": "gift", "sku_id": "b"}, "scope": {"sku_ids": ["d"]}}
     assert (await put("gift", **gift)).status_code == 200
     assert (await put("off", scope={"sku_ids": ["d"]})).json()["code"] == "below_floor"
+
+
+async def test_two_that_are_published_at_one_moment_do_not_pass_below_the_floor_together(
+    put: Any, services: Services
+) -> None:
+    forty_off = {"effect": {"kind": "percent_off", "percent_bp": 4_000}, "scope": {"sku_ids": ["a"]}}
+    answers = await asyncio.gather(*(put(f"p{n}", **forty_off) for n in range(4)))
+    assert sorted(each.status_code for each in answers) == [200, 422, 422, 422]
+    assert await services.pool.fetchval("SELECT count(*) FROM promotion") == 1
