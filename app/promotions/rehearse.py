@@ -115,7 +115,7 @@ class Rehearsal:
         """The buyer, with what the orders so far have used of the draft."""
         rule_id = self._draft.rule_id
         used = self._taken.get(("promotion", rule_id, "buyer", buyer_id), 0)
-        return replace(buyer, rule_uses={("promotion", rule_id): used})
+        return replace(buyer, rule_uses={**buyer.rule_uses, ("promotion", rule_id): used})
 
     def _take(self, buyer_id: str, currency: str, given_minor: int) -> None:
         limits = self._draft.use_limits

@@ -139,6 +139,16 @@ async def test_a_new_version_stands_in_place_of_the_old_and_its_budget_is_used_u
     assert given == ["2", "50.00", "150.00"]
 
 
+async def test_what_a_buyer_had_used_of_another_rule_is_used_on_both_sides(
+    publish: Any, order: Any, rehearse: Any
+) -> None:
+    await publish(limits={"uses_per_buyer_max": 1})
+    await order("1", 5_000, a=1)
+    await order("2", 10_000, a=1)
+    rows, _ = rehearse(scope={"sku_ids": ["b"]})
+    assert [rows[name] for name in ("orders", "orders touched", "discount given")] == ["2", "0", "0.00"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
