@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.lib.bounds import Currency
+from app.lib.bounds import TOTAL_MINOR_MAX, Currency
 from app.lib.money import WHOLE_BP, is_currency
 
 # A point is worth at most this much: ten thousand units of a two-decimal currency.
@@ -41,6 +41,6 @@ class PointsRules(Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{currency} is not a currency of ISO 4217")
 
     def earned(self, currency: str, paid_minor: int) -> int:
-        """Points for money paid; what is less than a point is not earned."""
+        """Points for money paid; what is less than a point is not earned, nor more than an order may take."""
         rate = self.currencies.get(currency)
-        return 0 if rate is None else paid_minor * rate.earn_bp // WHOLE_BP
+        return 0 if rate is None else min(paid_minor * rate.earn_bp // WHOLE_BP, TOTAL_MINOR_MAX)

@@ -15,6 +15,7 @@ from app.points.expire import expire_points
 from tests.auditing import assert_audit_clean
 from tests.balances.calls import RULES, Operator
 from tests.balances.conftest import Holds
+from tests.balances.shop import Shop
 from tests.conftest import Login
 
 
@@ -121,3 +122,19 @@ async def test_several_workers_end_points_once(
     await asyncio.gather(*(expire_points(services, services.clock.now(), 10) for _ in range(4)))
     assert await holds("expired:points") == 300
     await assert_audit_clean(services)
+
+
+async def test_the_dearest_order_at_the_highest_rate_earns_what_fits_and_is_placed(
+    op: Operator, shop: Shop, services: Services
+) -> None:
+    await op.points_rules(currencies={"CNY": {"earn_bp": 100_000}})
+    dear = {"CNY": {"price_minor": 10**12}}
+    skus = [{"sku_id": f"d{n}", "prices": dear} for n in range(100)]
+    item = {"shop_id": "7", "title": "Dear", "item_type": "virtual", "skus": skus}
+    assert (await op.put("/admin/items/dear", **item)).status_code == 200
+    await services.pool.execute("UPDATE stock_pool SET on_hand = 9999, version = version + 1")
+    lines = [(f"d{n}", 9_999) for n in range(100)]
+    summary = await shop.price(*lines)
+    assert (summary["payable_minor"], summary["points_earned"]) == (9_999 * 10**14, 10**18)
+    placed = await shop.try_place(*lines, payable_minor=summary["payable_minor"])
+    assert placed.status_code == 201, placed.text
