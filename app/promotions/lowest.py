@@ -86,7 +86,8 @@ def lowest_of(draft: Draft, sku: Sku, companions: Sequence[Sku]) -> Iterator[Low
     Of those in which the draft gives something, if there are any. `companions`: what it may be bought beside.
     """
     rules = [each for each in draft.book.rules_of(sku) if meet(draft.rule, each)]
-    buyers = _buyers(draft, sku, {draft.rule, *rules})
+    coupons = [draft.book.templates[each.template_id] for each in draft.coupons.values()]
+    buyers = _buyers(draft, sku, {draft.rule, *rules, *coupons})
     for currency, (price_minor, _) in sku.prices.items():
         if draft.rule.currencies and currency not in draft.rule.currencies:
             continue

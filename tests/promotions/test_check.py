@@ -127,6 +127,7 @@ async def test_coupons_that_everybody_may_claim_can_be_counted_in(
     check: Any, client: httpx.AsyncClient, op: dict[str, str]
 ) -> None:
     template = {"name": "c", "valid_days": 7, "effect": HALF, "claimable": True}
+    template |= {"condition": {"buyer_tags": ["gold"], "regions": ["CN"]}}
     await client.put("/admin/coupon_templates/t", json=template, headers=op)
     scope = {"sku_ids": ["a"]}
     assert [each["lowest_minor"] for each in (await check(scope=scope))["lowest"]] == [5_000]
