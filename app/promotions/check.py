@@ -33,9 +33,9 @@ from app.promotions.lowest import (
     meet,
 )
 
-# Some 20 ms of the loop, then others run.
+# Some 20 ms of the loop, then others run; where rules name many regions, a few times that.
 SKUS_AT_A_TIME = 1_000
-PRICED_AT_A_TIME = 50
+PRICED_AT_A_TIME = 10
 # Each in a few carts: about a second for all of them.
 SKUS_PRICED_MAX = 1_000
 # As many as a person reads.

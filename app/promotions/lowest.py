@@ -29,7 +29,7 @@ MOMENTS_MAX = 4
 # Of buyers who meet the draft, those who meet the most other rules.
 BUYERS_MAX = 4
 # Regions and channels that are looked at to find them: those that the most rules name.
-PLACES_MAX = 20
+PLACES_MAX = 8
 MILLION = 1_000_000
 
 
@@ -56,6 +56,8 @@ class Draft(Struct, frozen=True):
     floor_bp: int
     now_ms: int
     coupons: Mapping[str, BuyerCoupon] = {}
+    # found already: for these rules and member prices, who meets them
+    buyers: dict[tuple[frozenset[Rule], frozenset[str]], list[Buyer]] = {}
 
 
 def has_price(sku: Sku) -> bool:
@@ -87,7 +89,11 @@ def lowest_of(draft: Draft, sku: Sku, companions: Sequence[Sku]) -> Iterator[Low
     """
     rules = [each for each in draft.book.rules_of(sku) if meet(draft.rule, each)]
     coupons = [draft.book.templates[each.template_id] for each in draft.coupons.values()]
-    buyers = _buyers(draft, sku, {draft.rule, *rules, *coupons})
+    met = frozenset([draft.rule, *rules, *coupons])
+    levels = frozenset(tag for prices in (sku.member_prices or {}).values() for tag, _ in prices)
+    buyers = draft.buyers.get((met, levels))
+    if buyers is None:
+        buyers = draft.buyers[met, levels] = _buyers(draft, met, levels)
     for currency, (price_minor, _) in sku.prices.items():
         if draft.rule.currencies and currency not in draft.rule.currencies:
             continue
@@ -177,18 +183,15 @@ def _moments(draft: Draft, rules: Iterable[Rule]) -> Sequence[int]:
     return sorted(moments)[:MOMENTS_MAX]
 
 
-def _buyers(draft: Draft, sku: Sku, rules: set[Rule]) -> list[Buyer]:
-    """Who meets the draft: members with every tag, at their first order, where the most rules apply."""
+def _buyers(draft: Draft, rules: frozenset[Rule], levels: frozenset[str]) -> list[Buyer]:
+    """Who meets the draft: members of all levels with every tag, at their first order."""
     audiences = {rule: rule.audience for rule in rules if rule.audience is not None}
-    tags = {tag for prices in (sku.member_prices or {}).values() for tag, _ in prices}
-    tags.update(*(each.buyer_tags for each in audiences.values()))
+    tags = levels.union(*(each.buyer_tags for each in audiences.values()))
     regions = _most_named([each.regions for each in audiences.values()])
     channels = _most_named([each.channels for each in audiences.values()])
     found: dict[frozenset[Rule], Buyer] = {}
     for region, channel in product(regions, channels):
-        buyer = Buyer(
-            draft.coupons, region=region, channel=channel, tags=frozenset(tags), is_first_order=True
-        )
+        buyer = Buyer(draft.coupons, region=region, channel=channel, tags=tags, is_first_order=True)
         for_whom = frozenset(rule for rule, each in audiences.items() if each.refuses(buyer) is None)
         if draft.rule.audience is None or draft.rule in for_whom:
             found.setdefault(for_whom, buyer)
