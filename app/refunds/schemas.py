@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from app.lib.bounds import PRINTABLE, QUANTITY_MAX, TOTAL_MINOR_MAX, Number
 
 Money = Annotated[int, Meta(ge=1, le=TOTAL_MINOR_MAX)]
-# An order has no more lines than a checkout takes.
-LINES_MAX = 100
+# An order has the lines that a checkout takes, and beside them its gifts.
+LINES_MAX = 200
 
 
 class RefundLine(Struct, forbid_unknown_fields=True, omit_defaults=True):

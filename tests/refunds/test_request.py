@@ -130,6 +130,13 @@ async def test_what_does_not_fit_is_refused_and_changes_nothing(
     assert await desk.value("SELECT sum(refunded_minor) FROM order_line") == 0
 
 
+async def test_all_lines_of_an_order_that_has_a_gift_too_can_be_named(desk: Desk) -> None:
+    order, _ = await desk.paid_order()
+    lines = [{"line_id": str(number), "quantity": 1} for number in range(1, 102)]
+    refused = await desk.refund(order.order_id, lines=lines)  # another order's, but not too many
+    assert (refused.status_code, refused.json()["code"]) == (422, "refund_mismatch")
+
+
 async def test_what_is_not_paid_or_not_ones_own_cannot_be_refunded(desk: Desk, login: Login) -> None:
     unpaid = await desk.place(Line("2001"))
     refused = await desk.refund(unpaid.order_id)
