@@ -86,9 +86,8 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             for line in shop.lines:
                 given: list[int] = []
                 for discount in line.discounts:
-                    given.append(places[discount.kind][discount.rule_id])
-                    given.append(discount.amount_minor)
-                    given.append(discount.freight_minor)
+                    place = places[discount.kind][discount.rule_id]
+                    given += (place, discount.amount_minor, discount.freight_minor)
                 lines.append(
                     QuotedLine(
                         line.sku_id,

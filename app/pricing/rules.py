@@ -96,6 +96,8 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     max_quantity: int | None
     # how it lowers a single line, where there is a short way (one_line.py)
     lowers_one: OneLineFunction | None = None
+    # of a promotion: it minds no other rule, but for what those before it have left
+    is_plain: bool = False
     # it names an amount and no currency: that of the shop, whose goods it lowers in no other
     home_only: bool = False
     exclusive: bool = False
@@ -126,6 +128,7 @@ def promotion_rule(promotion_id: str, document: PromotionDocument, lanes: tuple[
         exclusive=document.exclusive,
         choice_group=document.choice_group,
         bars_coupons=document.bars_coupons is True,
+        is_plain=not (document.exclusive or document.bars_coupons),
         **_shared(document.shop_id, document.scope, document.condition, document.effect, document.limits),
     )
 

@@ -22,6 +22,8 @@ from app.pricing.rules import Rule
 from app.pricing.schemas import Rejected
 
 NO_LINES: frozenset[int] = frozenset()
+# Of a lane and a line that something of it has lowered: whether that was exclusive.
+Closed = dict[tuple[int, int], bool]
 
 
 class Entry(Struct, frozen=True, gc=False, eq=False):
@@ -112,55 +114,69 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
     The entries of one lane come in one call: what is exclusive on a line, and which coupon category is
     taken, is remembered within a call only.
     """
-    closed: dict[tuple[int, int], bool] | None = None
+    closed: Closed | None = None
     if True in [entry.rule.exclusive for entry in entries]:
         closed = {}
     categories: set[str] = set()
     left = walk.left
     for entry in entries:
-        rule = entry.rule
-        if rule.stack_category is not None and rule.stack_category in categories:
-            walk.misses.append(Miss(entry, "stack_conflict"))
+        rule, indexes, lowers_one = entry.rule, entry.indexes, entry.rule.lowers_one
+        alone = rule.is_plain and closed is None and entry.allowance is None
+        if not alone or lowers_one is None or len(indexes) != 1:
+            _take_turn(walk, entry, lines, closed, categories)
             continue
-        indexes, aimed = entry.indexes, entry.aimed
-        if closed is not None:
-            indexes = _open_lines(rule, indexes, closed)
-            aimed = None if aimed is None else _open_lines(rule, aimed, closed)
-        if walk.barred or rule.bars_coupons:
-            apart = _kept_apart(rule, walk)
-            indexes = [index for index in indexes if index not in apart]
-            aimed = None if aimed is None else [index for index in aimed if index not in apart]
-            if not indexes and rule.kind == "coupon":
-                walk.misses.append(Miss(entry, "barred_by_promotion"))
-        if not indexes or (aimed is not None and not aimed):
-            if entry.chosen:
-                walk.misses.append(Miss(entry, _why_no_lines(entry)))
-            continue
-        if len(indexes) == 1 and rule.lowers_one is not None:  # most rules of a long list meet one line
-            outcome: Outcome = _apply_to_one(entry, indexes, rule.lowers_one, left, lines)
+        outcome = _lower_one(entry, indexes, lowers_one, left, lines)  # as most rules of a long list
+        if isinstance(outcome, Step):
+            walk.steps.append(outcome)
+            left[indexes[0]] -= outcome.total_minor
         else:
-            outcome = _apply(entry, indexes, aimed, left, lines)
-        if entry.allowance is not None:
-            outcome = _within(entry.allowance, entry, outcome, walk)
-        if isinstance(outcome, Miss):
             walk.misses.append(outcome)
-            continue
-        if rule.stack_category is not None:
-            categories.add(rule.stack_category)
-        if not isinstance(outcome, Step):
-            _note_gift_or_freight(outcome, walk)
-            continue
-        walk.steps.append(outcome)
-        if len(outcome.indexes) == 1:
-            left[outcome.indexes[0]] -= outcome.total_minor
-        else:
-            for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
-                left[index] -= amount
-        if closed is not None:
-            _note_closed(outcome, closed)
-        if rule.bars_coupons or rule.kind == "coupon":
-            _note_lowered(outcome, walk)
     return walk
+
+
+def _take_turn(
+    walk: Walk, entry: Entry, lines: Sequence[Line], closed: Closed | None, categories: set[str]
+) -> None:
+    """One entry's turn, with all that may keep it from a line."""
+    rule, left = entry.rule, walk.left
+    if rule.stack_category is not None and rule.stack_category in categories:
+        walk.misses.append(Miss(entry, "stack_conflict"))
+        return
+    indexes, aimed = entry.indexes, entry.aimed
+    if closed is not None:
+        indexes = _open_lines(rule, indexes, closed)
+        aimed = None if aimed is None else _open_lines(rule, aimed, closed)
+    if walk.barred or rule.bars_coupons:
+        apart = _kept_apart(rule, walk)
+        indexes = [index for index in indexes if index not in apart]
+        aimed = None if aimed is None else [index for index in aimed if index not in apart]
+        if not indexes and rule.kind == "coupon":
+            walk.misses.append(Miss(entry, "barred_by_promotion"))
+    if not indexes or (aimed is not None and not aimed):
+        if entry.chosen:
+            walk.misses.append(Miss(entry, _why_no_lines(entry)))
+        return
+    if len(indexes) == 1 and rule.lowers_one is not None:
+        outcome: Outcome = _lower_one(entry, indexes, rule.lowers_one, left, lines)
+    else:
+        outcome = _apply(entry, indexes, aimed, left, lines)
+    if entry.allowance is not None:
+        outcome = _within(entry.allowance, entry, outcome, walk)
+    if isinstance(outcome, Miss):
+        walk.misses.append(outcome)
+        return
+    if rule.stack_category is not None:
+        categories.add(rule.stack_category)
+    if not isinstance(outcome, Step):
+        _note_gift_or_freight(outcome, walk)
+        return
+    walk.steps.append(outcome)
+    for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
+        left[index] -= amount
+    if closed is not None:
+        _note_closed(outcome, closed)
+    if rule.bars_coupons or rule.kind == "coupon":
+        _note_lowered(outcome, walk)
 
 
 def _why_no_lines(chosen: Entry) -> str:
@@ -182,7 +198,7 @@ def _kept_apart(rule: Rule, walk: Walk) -> frozenset[int]:
     return walk.couponed if rule.bars_coupons else NO_LINES
 
 
-def _note_closed(step: Step, closed: dict[tuple[int, int], bool]) -> None:
+def _note_closed(step: Step, closed: Closed) -> None:
     rule = step.entry.rule
     for index, amount in zip(step.indexes, step.amounts, strict=True):
         if amount:
@@ -205,11 +221,8 @@ def rejection(miss: Miss) -> Rejected:
     )
 
 
-def _open_lines(rule: Rule, indexes: Sequence[int], closed: dict[tuple[int, int], bool]) -> Sequence[int]:
-    """An exclusive rule takes only lines that nothing of its lane has lowered; others keep off its lines.
-
-    `closed` tells, for a lane and a line that was lowered, whether that was by an exclusive rule.
-    """
+def _open_lines(rule: Rule, indexes: Sequence[int], closed: Closed) -> Sequence[int]:
+    """An exclusive rule takes only lines that nothing of its lane has lowered; others keep off its lines."""
     lane = rule.lane
     if rule.exclusive:
         return [index for index in indexes if (lane, index) not in closed]
@@ -246,7 +259,7 @@ def _apply(
     return Step(entry, indexes, amounts, total_minor)
 
 
-def _apply_to_one(
+def _lower_one(
     entry: Entry,
     indexes: Sequence[int],
     lowers: OneLineFunction,
