@@ -57,8 +57,6 @@ class BoundedHead(HttpToolsProtocol):
             elif self.late is None:
                 self.late = self.loop.call_later(REQUEST_WITHIN_S, self.timeout_keep_alive_handler)
             return
-        if self.late is not None:
-            self._forget_late()
         if self.cycle is None or self.cycle.response_complete:  # the end of what was answered before its end
             self._wait_for_next()
 
@@ -132,6 +130,8 @@ class BoundedHead(HttpToolsProtocol):
 
     def _end_message(self) -> None:
         self.in_message, self.beside_body_bytes = False, 0
+        if self.late is not None:
+            self._forget_late()
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but for the timer."""

@@ -268,6 +268,23 @@ async def test_half_a_request_is_not_waited_for_for_ever(
     assert await connection.reader.read() == b""
 
 
+async def test_each_request_has_its_own_time_also_where_it_begins_beside_the_end_of_another(
+    server: Server, connection: Connection, sku_id: str
+) -> None:
+    """Else a connection that is never between two requests would be closed in the middle of one."""
+    whole = request(body_of(sku_id))
+    ends: list[float] = []
+    connection.writer.write(whole[:-9])
+    for _ in range(3):
+        connection.writer.write(whole[-9:] + whole[:-9])
+        assert payable(await connection.answer()) == 700
+        (waiting,) = server.server_state.connections
+        assert isinstance(waiting, HotLane)
+        assert waiting.late is not None
+        ends.append(waiting.late.when())
+    assert ends[0] < ends[1] < ends[2]
+
+
 async def test_a_connection_that_asks_nothing_is_closed(server: Server, port: int) -> None:
     server.config.timeout_keep_alive = 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
