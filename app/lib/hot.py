@@ -22,6 +22,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
 from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.utils import normalize_path
 
 from app.lib import metrics
 from app.lib.auth import Caller
@@ -249,7 +250,7 @@ class Front:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _hot_route_of(self, scope: HTTPScope) -> HotRoute[Any] | None:
-        path = scope["path"].rstrip("/")  # the framework, too, takes a path with a slash at its end
+        path = normalize_path(scope["path"])  # as the framework, which takes a slash more here and there
         if scope["method"] == "POST":
             return self._hot.get(path.encode())
         return self._hot_reads.get(path) if scope["method"] == "GET" else None

@@ -133,6 +133,15 @@ async def test_a_query_changes_nothing(connection: Connection, sku_id: str) -> N
     assert payable(await connection.answer()) == 700
 
 
+@pytest.mark.parametrize("path", [f"/{PATH}", PATH.replace("/", "//"), f"{PATH}//"])
+async def test_a_slash_too_many_changes_nothing(connection: Connection, sku_id: str, path: str) -> None:
+    """An address that ends in one, and a path that begins with one."""
+    connection.writer.write(request(body_of(sku_id), path=path))
+    assert payable(await connection.answer()) == 700
+    connection.writer.write(b"GET //groupbuy/campaigns HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert (await connection.answer())[0] == 200
+
+
 async def test_a_chunked_body_is_a_body(connection: Connection, sku_id: str) -> None:
     body = body_of(sku_id, 2)
     head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode()
