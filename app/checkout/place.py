@@ -16,7 +16,8 @@ from app.checkout.draft import draft_checkout
 from app.checkout.errors import AddressMoved, OutOfStock, RuleSpent
 from app.checkout.pass_gate import give_back, pass_gate
 from app.checkout.schemas import Checkout
-from app.coupons.give import tell
+from app.coupons import code_ledger
+from app.coupons.give import tell, tell_again
 from app.lib import metrics
 from app.lib.errors import AppError, OutcomeUnknown, Unavailable
 from app.lib.hot import HotRequest
@@ -42,6 +43,9 @@ async def place(services: Services, request: HotRequest[CheckoutRequest]) -> Ans
         metrics.CHECKOUTS.count(refused.code)
         raise
     metrics.CHECKOUTS.count("replayed" if answer.replayed else "placed")
+    if answer.replayed and request.body.coupon_codes:
+        shown = [(code, once.caller_id) for code in request.body.coupon_codes]
+        await tell_again(services, (await code_ledger.read(services.pool, shown)).numbers)
     return answer
 
 

@@ -44,11 +44,22 @@ async def grant(
 
     answer = await run_once(services.pool, once, effect)
     await tell(services, given)
+    if answer.replayed:
+        pairs = [(template_id, each) for each in wanted.user_ids]
+        await tell_again(services, await ledger.read(services.pool, pairs))
     return answer
 
 
 async def tell(services: Services, given: list[Numbers]) -> None:
-    """After the commit, to the cached coupons and the gate. Nothing was given where a key was repeated."""
+    """After the commit, to the cached coupons and the gate."""
     for numbers in given:
         await services.coupons.forget(dict.fromkeys(each.buyer_id for each in numbers.given))
         await services.taking.gate.tell(numbers)
+
+
+async def tell_again(services: Services, numbers: Numbers) -> None:
+    """For a repeated key, whose first process may have died between its commit and telling; `numbers`: as
+    read since, of whom it gave coupons.
+    """
+    await services.coupons.forget(dict.fromkeys(buyer_id for _, buyer_id in numbers.held))
+    await services.taking.gate.tell(numbers)

@@ -8,7 +8,7 @@ from app.bootstrap import Services
 from app.coupons import code_ledger
 from app.coupons.admit import Numbers
 from app.coupons.codes import want
-from app.coupons.give import tell
+from app.coupons.give import tell, tell_again
 from app.coupons.schemas import Redeem
 from app.coupons.take import region_of
 from app.lib.hot import HotRequest
@@ -35,4 +35,6 @@ async def redeem(services: Services, request: HotRequest[Redeem]) -> Answer:
 
     answer = await run_once(services.pool, once, effect)
     await tell(services, given)
+    if answer.replayed:
+        await tell_again(services, (await code_ledger.read(services.pool, [(code, buyer_id)])).numbers)
     return answer
