@@ -23,6 +23,7 @@ from app.checkout.schemas import (
     PlacedOrder,
     PlacedShopOrder,
 )
+from app.coupons.codes import WantedCode
 from app.lib.idempotency import Once
 from app.pricing.lines import BILL
 from app.pricing.priced import Priced, PricedLine
@@ -54,7 +55,7 @@ def draft_checkout(
     def order(parent_id: int | None, shop_id: str | None, lines: Sequence[PricedLine]) -> OrderDraft:
         draft = _order(next_id(), parent_id, shop_id, lines, once.caller_id, request, address_id, created_at)
         if address_id is not None:
-            draft.region = priced.region
+            draft.region = _region(priced, codes)
         return draft
 
     if len(by_shop) == 1:
@@ -105,6 +106,11 @@ def draft_checkout(
         uses=priced.uses,
         codes=codes,
     )
+
+
+def _region(priced: Priced, codes: Sequence[WantedCode]) -> str | None:
+    """Where the address must still be when the order is written: codes ask that also where no rule does."""
+    return codes[0].region if codes else priced.region
 
 
 def _keep_rates(orders: Sequence[OrderDraft], shops: Sequence[ShopSummary]) -> None:

@@ -258,6 +258,22 @@ async def test_a_code_for_a_region_is_redeemed_with_an_address_there_alone(
     assert (await checkout(19_000, "TEA", **quoted, address_id=there)).status_code == 201
 
 
+async def test_a_code_for_a_region_is_not_redeemed_by_an_order_whose_address_another_process_has_moved(
+    client: httpx.AsyncClient, services: Services, op: dict[str, str], login: Login, checkout: Checkout
+) -> None:
+    await put_template(client, op, "t", code="TEA", claim_regions=["CN-SH"])
+    await services.pool.execute("UPDATE item SET item_type = 'physical', version = version + 1")
+    await services.pool.execute("UPDATE snapshot_version SET version = version + 1 WHERE name = 'catalog'")
+    await services.prices.refresh()
+    there = await lives(client, login())
+    assert (await cal_price(client, login(), coupon_codes=["TEA"], address_id=there))[
+        "payable_minor"
+    ] == 19_000
+    await services.pool.execute("UPDATE address SET region = 'CN-BJ'")
+    assert reasons(await checkout(19_000, "TEA", address_id=there)) == [("TEA", "region_not_served")]
+    await assert_nothing_changed(services)
+
+
 async def test_a_region_that_only_the_cart_names_lowers_no_order(
     client: httpx.AsyncClient, services: Services, op: dict[str, str], checkout: Checkout
 ) -> None:
