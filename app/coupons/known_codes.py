@@ -80,12 +80,15 @@ class KnownCodes:
 
 
 async def codes_of_cart(
-    services: Services, buyer_id: str | None, cart: CartRequest, client: Client
+    services: Services, buyer_id: str | None, cart: CartRequest, client: Client = None
 ) -> CartCodes:
-    """What the cart's codes would become. Of who has not logged in the limits for one buyer cannot be known.
+    """What the cart's codes would become; NO_CODES where it names none, and only there.
 
-    Raises TooManyRequests where too many unknown codes were tried, and as `KnownCodes.of` does.
+    Of who has not logged in the limits for one buyer cannot be known. Raises TooManyRequests where too many
+    unknown codes were tried, and as `KnownCodes.of` does.
     """
+    if not cart.coupon_codes:
+        return NO_CODES
     if buyer_id is None:
         limiter, caller_key = services.code_limiter, address_of(client)
         limiter.check(caller_key)

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from app.bootstrap import Services
 from app.coupons.held import Held
 from app.coupons.known_codes import NO_CODES, CartCodes, codes_of_cart
-from app.lib.hot import Client
 from app.pricing.book import PriceBook
 from app.pricing.buyer import ANONYMOUS, EMPTY_PURSE, Buyer
 from app.pricing.deductions import asks_for_any
@@ -25,15 +24,20 @@ from app.pricing.schemas import CartRequest, Rejected
 
 
 async def price_cart(
-    services: Services, buyer_id: str | None, cart: CartRequest, channel: str | None, client: Client = None
+    services: Services,
+    buyer_id: str | None,
+    cart: CartRequest,
+    channel: str | None,
+    codes: CartCodes | None = None,
 ) -> Priced:
     """`buyer_id` None: not logged in, so no coupons but those of codes, and no address but a region.
 
-    Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen, TooManyRequests, Unavailable.
+    `codes`: the cart's, where they have been asked for. Raises SkuNotFound, CurrencyNotSold, ActivityNotOpen,
+    TooManyRequests, Unavailable.
     """
-    codes = NO_CODES
-    if cart.coupon_codes:
-        codes = await codes_of_cart(services, buyer_id, cart, client)
+    if codes is None:
+        codes = await codes_of_cart(services, buyer_id, cart)
+    if codes is not NO_CODES:
         cart = replace(cart, coupon_ids=[*cart.coupon_ids, *codes.coupons])
     if buyer_id is not None:
         buyer = await _buyer(services, buyer_id, cart, channel, codes)
@@ -132,9 +136,7 @@ async def choose_for_cart(
 ) -> CouponChoice:
     """Which of the buyer's coupons fit, those of the cart's codes included. Raises as `price_cart` does."""
     region = await _region(services, buyer_id, cart)
-    codes = NO_CODES
-    if cart.coupon_codes:
-        codes = await codes_of_cart(services, buyer_id, cart, None)
+    codes = await codes_of_cart(services, buyer_id, cart)
     coupons = await services.coupons.of(buyer_id)
     if codes.coupons:
         coupons = {**codes.coupons, **coupons}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.bootstrap import Services
+from app.coupons.known_codes import codes_of_cart
 from app.lib.hot import HotRequest, HotRoute
 from app.lib.idempotency import Answer
 from app.pricing.cart import choose_for_cart, price_cart
@@ -22,10 +23,12 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     """
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
-    priced = await price_cart(services, buyer_id, request.body, request.channel, request.client)
+    # Once, also where the cart is priced twice: a code that nobody knows costs a call.
+    codes = await codes_of_cart(services, buyer_id, request.body, request.client)
+    priced = await price_cart(services, buyer_id, request.body, request.channel, codes)
     if services.hints.unknown:  # nobody has asked for some of these pools before
         await services.hints.learn()
-        priced = await price_cart(services, buyer_id, request.body, request.channel, request.client)
+        priced = await price_cart(services, buyer_id, request.body, request.channel, codes)
     services.quotes.keep(buyer_id, request.body, priced)
     return Answer(200, _encode(priced.summary))
 

@@ -15,6 +15,7 @@ from app.settings import Settings
 from tests.conftest import Login
 from tests.coupons.calls import CART, cal_price, put_shop, put_template, redeem
 from tests.coupons.test_claim_regions import lives
+from tests.rows import put_sku
 
 NOBODY: dict[str, str] = {}
 
@@ -247,18 +248,23 @@ async def test_more_codes_than_a_cart_may_name_are_refused(client: httpx.AsyncCl
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
 
 
-async def test_unknown_codes_are_guessed_no_faster_than_they_could_be_redeemed(
-    application: Front, settings: Settings, client: httpx.AsyncClient, op: dict[str, str], login: Login
-) -> None:
-    """A bucket of six calls: each unknown code takes one beside its call's own."""
-    await put_template(client, op, "t", code="TEA")
-    await put_template(client, op, "u", code="AWAY", claim_regions=["SG"])
-    slow = Settings(
+@pytest.fixture
+def slow(settings: Settings) -> Settings:
+    """A bucket of six calls."""
+    return Settings(
         database_url=settings.database_url,
         redis_url=settings.redis_url,
         rate_limit_per_s=0.001,
         rate_limit_burst=6,
     )
+
+
+async def test_unknown_codes_are_guessed_no_faster_than_they_could_be_redeemed(
+    application: Front, slow: Settings, client: httpx.AsyncClient, op: dict[str, str], login: Login
+) -> None:
+    """Each unknown code takes a call beside its call's own."""
+    await put_template(client, op, "t", code="TEA")
+    await put_template(client, op, "u", code="AWAY", claim_regions=["SG"])
 
     async def priced(buyer: dict[str, str], *codes: str) -> int:
         body = CART | {"coupon_codes": codes}
@@ -276,3 +282,16 @@ async def test_unknown_codes_are_guessed_no_faster_than_they_could_be_redeemed(
         assert [await priced(NOBODY, "A", "B", "C") for _ in range(3)] == [200, 200, 429]
         assert await priced(NOBODY, "TEA") == 429
         assert await priced(NOBODY) == 200
+
+
+async def test_an_unknown_code_costs_one_call_also_where_its_cart_is_priced_twice(
+    application: Front, slow: Settings, client: httpx.AsyncClient
+) -> None:
+    """As the first cart with goods of which this process has not yet asked how many there are."""
+    async with open_services(slow, name="slow") as services:
+        application.bind(services)
+        await put_sku(services.pool, "2002", shop_id="8", price_minor=500)
+        await services.prices.refresh()
+        lines = [{"sku_id": "2002", "quantity": 1}]
+        for codes in (["A", "B", "C"], ["D"], ["E"]):  # counted twice, these would be ten
+            assert (await cal_price(client, NOBODY, lines=lines, coupon_codes=codes))["payable_minor"] == 500
