@@ -8,7 +8,7 @@ What is cached is never believed when an order is placed; the ledger locks the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -38,7 +38,15 @@ BACKLOG_MAX = 8_192
 
 Held = Mapping[str, BuyerCoupon]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[BuyerCoupon]).decode
+_unpack = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.msgpack.Decoder(BuyerCoupon).decode
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """Whose coupons; `only` these of them, or None for all: a cart names one or two of a full hand."""
+
+    buyer_id: str
+    only: Collection[str] | None
 
 
 class HeldCoupons:
@@ -48,7 +56,7 @@ class HeldCoupons:
         self._pool = pool
         self._valkey = valkey
         self._clock = clock
-        self._batcher: Batcher[str, Held] = Batcher(
+        self._batcher: Batcher[Asked, Held] = Batcher(
             self._read_batch,
             name="coupons",
             size_max=BATCH_SIZE_MAX,
@@ -56,9 +64,9 @@ class HeldCoupons:
             backlog_max=BACKLOG_MAX,
         )
 
-    async def of(self, buyer_id: str) -> Held:
+    async def of(self, buyer_id: str, only: Collection[str] | None = None) -> Held:
         """By coupon id. Raises Unavailable when too many wait, and Postgres' errors."""
-        return await self._batcher.submit(buyer_id)
+        return await self._batcher.submit(Asked(buyer_id, only))
 
     async def forget(self, buyer_ids: Iterable[str]) -> None:
         """After the commit of a change to these buyers' coupons. Never fails: see CACHE_TTL_S."""
@@ -73,40 +81,43 @@ class HeldCoupons:
     async def stop(self) -> None:
         await self._batcher.stop()
 
-    async def _read_batch(self, buyer_ids: list[str]) -> Sequence[Held]:
+    async def _read_batch(self, asked: list[Asked]) -> Sequence[Held]:
+        buyer_ids = list({each.buyer_id for each in asked})
         try:
-            cached = await self._valkey.command("MGET", *map(buyer_coupons_key, buyer_ids))
+            raw = await self._valkey.command("MGET", *map(buyer_coupons_key, buyer_ids))
         except GateDown:
-            cached = [b""] * len(buyer_ids)
-        found = {
-            buyer_id: _by_id(_decode(raw)) for buyer_id, raw in zip(buyer_ids, cached, strict=True) if raw
+            raw = [b""] * len(buyer_ids)
+        cached = {
+            buyer_id: _unpack(packed) for buyer_id, packed in zip(buyer_ids, raw, strict=True) if packed
         }
-        if len(found) < len(set(buyer_ids)):
-            read = await self._read_ledger([each for each in set(buyer_ids) if each not in found])
-            absent = {buyer_id for buyer_id, raw in zip(buyer_ids, cached, strict=True) if raw is None}
+        read = {}
+        if len(cached) < len(buyer_ids):
+            read = await self._read_ledger([each for each in buyer_ids if each not in cached])
+            absent = [buyer_id for buyer_id, packed in zip(buyer_ids, raw, strict=True) if packed is None]
             await self._keep({each: read[each] for each in absent})
-            found |= {buyer_id: _by_id(coupons) for buyer_id, coupons in read.items()}
-        return [found[buyer_id] for buyer_id in buyer_ids]
+        return [
+            _decoded(cached[each.buyer_id], each.only) if each.buyer_id in cached else read[each.buyer_id]
+            for each in asked
+        ]
 
-    async def _read_ledger(self, buyer_ids: list[str]) -> dict[str, list[BuyerCoupon]]:
+    async def _read_ledger(self, buyer_ids: list[str]) -> dict[str, dict[str, BuyerCoupon]]:
         rows = await self._pool.fetch(
             sql.coupons_of_buyers, buyer_ids, self._clock.now(), COUPONS_OF_BUYER_MAX
         )
-        held: dict[str, list[BuyerCoupon]] = {buyer_id: [] for buyer_id in buyer_ids}
+        held: dict[str, dict[str, BuyerCoupon]] = {buyer_id: {} for buyer_id in buyer_ids}
         for row in rows:
-            held[row["buyer_id"]].append(
-                BuyerCoupon(
-                    str(row["coupon_id"]),
-                    row["template_id"],
-                    # that its time is over is seen from its end, whether or not the sweep has been there
-                    "available" if row["status"] == "expired" else row["status"],
-                    milliseconds(row["valid_from"]),
-                    milliseconds(row["valid_to"]),
-                )
+            coupon_id = str(row["coupon_id"])
+            held[row["buyer_id"]][coupon_id] = BuyerCoupon(
+                coupon_id,
+                row["template_id"],
+                # that its time is over is seen from its end, whether or not the sweep has been there
+                "available" if row["status"] == "expired" else row["status"],
+                milliseconds(row["valid_from"]),
+                milliseconds(row["valid_to"]),
             )
         return held
 
-    async def _keep(self, coupons_by_buyer: dict[str, list[BuyerCoupon]]) -> None:
+    async def _keep(self, coupons_by_buyer: Mapping[str, Held]) -> None:
         if not coupons_by_buyer:
             return
         try:
@@ -120,5 +131,6 @@ class HeldCoupons:
             return
 
 
-def _by_id(coupons: list[BuyerCoupon]) -> Held:
-    return {coupon.coupon_id: coupon for coupon in coupons}
+def _decoded(packed: Mapping[str, msgspec.Raw], only: Collection[str] | None) -> Held:
+    wanted = packed if only is None else only
+    return {coupon_id: _decode(packed[coupon_id]) for coupon_id in wanted if coupon_id in packed}

@@ -2,8 +2,8 @@
 
 
 def buyer_coupons_key(buyer_id: str) -> str:
-    """String: the buyer's coupons (msgpack), or empty for a while after a change. Expires."""
-    return f"coupons:{{{buyer_id}}}"
+    """String: the buyer's coupons by id (msgpack), or empty for a while after a change. Expires."""
+    return f"held_coupons:{{{buyer_id}}}"
 
 
 def gate_keys(template_id: str) -> list[str]:

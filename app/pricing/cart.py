@@ -112,7 +112,7 @@ async def _buyer(
     """What the cart asks for, and no more."""
     coupons: Held = {}
     if cart.coupon_ids or cart.auto_coupons:
-        coupons = await services.coupons.of(buyer_id)
+        coupons = await services.coupons.of(buyer_id, None if cart.auto_coupons else cart.coupon_ids)
     if codes.coupons:
         coupons = {**codes.coupons, **coupons}
     purse = await services.purses.of(buyer_id, cart) if asks_for_any(cart) else EMPTY_PURSE
