@@ -51,10 +51,11 @@ CASES = (
     Case(ECHO, ECHO, CHECKOUT_PATH, "checkout", 201, "the usual typed Litestar handler, echoing it"),
     Case("cal_price", API, PRICE_PATH, "price", 200, "two lines, a promotion and a coupon"),
     Case("cal_price_rules", API, PRICE_PATH, "ruled", 200, "five lines, 10,000 rules, one of 20 coupons"),
-    Case("group_query", API, GROUP_QUERY_PATH, "group_query", 200, "ten items on sale by group buying"),
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
     Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone", "out_of_stock"),
+    # After the orders: what it asks for is read again for seconds, and would count as Postgres' part of theirs.
+    Case("group_query", API, GROUP_QUERY_PATH, "group_query", 200, "ten items on sale by group buying"),
     Case("group_join", API, GROUP_PATH, GROUP_JOIN, 201, "slots in open groups of ten, durable"),
     Case(
         "checkout_1", API_BATCH_OF_1, CHECKOUT_PATH, "checkout", 201, "checkout, each in its own transaction"

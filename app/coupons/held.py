@@ -8,7 +8,7 @@ What is cached is never believed when an order is placed; the ledger locks the c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -64,9 +64,9 @@ class HeldCoupons:
             backlog_max=BACKLOG_MAX,
         )
 
-    async def of(self, buyer_id: str, only: Collection[str] | None = None) -> Held:
+    def of(self, buyer_id: str, only: Collection[str] | None = None) -> Awaitable[Held]:
         """By coupon id. Raises Unavailable when too many wait, and Postgres' errors."""
-        return await self._batcher.submit(Asked(buyer_id, only))
+        return self._batcher.submit(Asked(buyer_id, only))
 
     async def forget(self, buyer_ids: Iterable[str]) -> None:
         """After the commit of a change to these buyers' coupons. Never fails: see CACHE_TTL_S."""
