@@ -54,7 +54,7 @@ CASES = (
     Case("checkout", API, CHECKOUT_PATH, "checkout", 201, "two lines over 1,000 SKUs, durable"),
     Case("checkout_hot", API, CHECKOUT_PATH, "hot", 201, "everyone wants the same SKU"),
     Case("sold_out", API, CHECKOUT_PATH, "sold_out", 409, "refusals: that SKU is gone", "out_of_stock"),
-    # After the orders: what it asks for is read again for seconds, and would count as Postgres' part of theirs.
+    # After the orders: what it asks for is read again for seconds, by Postgres that would serve them.
     Case("group_query", API, GROUP_QUERY_PATH, "group_query", 200, "ten items on sale by group buying"),
     Case("group_join", API, GROUP_PATH, GROUP_JOIN, 201, "slots in open groups of ten, durable"),
     Case(

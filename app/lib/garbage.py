@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 
-# New objects before the young are looked at: at 20,000 the collector still took 9 % of a checkout's time. What
-# may wait in cycles until then is some ten megabytes; at 300,000 `make soak` saw the process grow to its end.
+# New objects before the young are looked at: at 20,000 the collector still took 9 % of a checkout's time. So
+# many may wait in cycles, some ten megabytes; at 300,000 `make soak` saw the process grow to its end.
 YOUNG_MAX = 100_000
 # Young rounds before the middle, middle rounds before the old generation: the old one every few minutes.
 MIDDLE_EVERY = 50
