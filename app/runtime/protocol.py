@@ -287,12 +287,9 @@ class HotLane(BoundedHead):
             self.tasks.discard(call.task)
         if not call.keep_alive:
             headers.append((b"connection", b"close"))
-        parts = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", body)
+        head = map(b": ".join, (*self.server_state.default_headers, *headers))
         if not self.transport.is_closing():
-            self.transport.write(b"".join(parts))
+            self.transport.write(STATUS_LINE[status] + b"\r\n".join((*head, b"", body)))
         call.response_complete = True
         if not call.keep_alive:
             self.transport.close()
