@@ -69,7 +69,7 @@ class KeptQuotes:
     async def find(self, quote_id: str) -> Quote | None:
         """None: lost, or never made. It may have expired: see `expires_at`."""
         if handed := self._waiting.get(quote_id) or self._writing.get(quote_id):
-            return Quote.of(*handed)
+            return _decode(_encode(Quote.of(*handed)))  # the same as it will be from Redis
         try:
             raw = await self._valkey.command("GET", quote_key(quote_id))
             return None if raw is None else _decode(raw)
