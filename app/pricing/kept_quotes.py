@@ -1,9 +1,8 @@
 """Quotes are kept in Redis for their life, written behind the answer (docs/adr/0013-quotes.md).
 
-Pricing hands over what it has priced and goes on; what was handed over within a moment is made into quotes
-and goes out in one write. Made one after the other they take half of what each takes beside a price
-(docs/performance.md). Nothing waits for it and nothing is lost but convenience when Redis is away, full or
-emptied, or when more is priced than is worth keeping: such a quote counts as lost, its cart is priced anew.
+Pricing hands a quote over and goes on; what was handed over within a moment goes out in one write. Nothing
+waits for it and nothing is lost but convenience when Redis is away, full or emptied, or when more is priced
+than is worth keeping: such a quote counts as lost, and its cart is priced anew.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from app.pricing.schemas import CartRequest
 WRITE_AFTER_S = 0.02
 # Some 100 KB: what Redis takes in about a millisecond, so that no order waits behind it.
 WRITE_SIZE_MAX = 512
-# Half a second of the most that a process prices; a cart of two lines takes some 10 KB until it is written.
+# Half a second of the most that a process prices.
 WAITING_MAX = 4_096
 # An expired quote can still say what has changed; who comes later sees the new price alone.
 EXPLAINED_FOR_S = 120
@@ -35,8 +34,6 @@ EXPLAINED_FOR_S = 120
 # long as quotes live, leave some quotes out.
 KEPT_MAX = 500_000
 
-# Whose, the cart, what it was priced at: as `Quote.of` takes them.
-Handed = tuple[str | None, CartRequest, Priced]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Quote).decode
 
@@ -47,31 +44,27 @@ class KeptQuotes:
     def __init__(self, valkey: Valkey, ttl_s: int) -> None:
         self._valkey = valkey
         self._kept_for_s = ttl_s + EXPLAINED_FOR_S
-        self._waiting: dict[str, Handed] = {}
-        self._writing: dict[str, Handed] = {}
+        self._waiting: dict[str, bytes] = {}
+        self._writing: dict[str, bytes] = {}
         self._writer: asyncio.Task[None] | None = None
         # what is in Redis: until when, and how many
         self._kept: deque[tuple[float, int]] = deque()
         self._kept_count = 0
 
     def keep(self, buyer_id: str | None, cart: CartRequest, priced: Priced) -> None:
-        """Whoever presents the quote's id with the same cart gets its price; `buyer_id` None: anybody.
-
-        Nobody may change `cart` or `priced` after that.
-        """
+        """Whoever presents the quote's id with the same cart gets its price; `buyer_id` None: anybody."""
         if len(self._waiting) >= WAITING_MAX:
             metrics.QUOTES.count("not_kept")
             return
-        self._waiting[priced.summary.quote_id] = (buyer_id, cart, priced)
+        self._waiting[priced.summary.quote_id] = _encode(Quote.of(buyer_id, cart, priced))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_behind(), name="quotes")
 
     async def find(self, quote_id: str) -> Quote | None:
         """None: lost, or never made. It may have expired: see `expires_at`."""
-        if handed := self._waiting.get(quote_id) or self._writing.get(quote_id):
-            return _decode(_encode(Quote.of(*handed)))  # the same as it will be from Redis
+        raw = self._waiting.get(quote_id) or self._writing.get(quote_id)
         try:
-            raw = await self._valkey.command("GET", quote_key(quote_id))
+            raw = raw or await self._valkey.command("GET", quote_key(quote_id))
             return None if raw is None else _decode(raw)
         except (GateDown, ResponseError, msgspec.DecodeError):
             return None
@@ -88,7 +81,7 @@ class KeptQuotes:
             self._writing = {}
             self._writer = None
 
-    async def _write(self, quotes: list[tuple[str, Handed]]) -> None:
+    async def _write(self, quotes: list[tuple[str, bytes]]) -> None:
         now = time.monotonic()
         while self._kept and self._kept[0][0] <= now:
             self._kept_count -= self._kept.popleft()[1]
@@ -96,10 +89,7 @@ class KeptQuotes:
         if self._kept_count + len(quotes) <= KEPT_MAX:
             try:
                 await self._valkey.tell(
-                    [
-                        ("SET", quote_key(quote_id), _encode(Quote.of(*handed)), "EX", self._kept_for_s)
-                        for quote_id, handed in quotes
-                    ]
+                    [("SET", quote_key(quote_id), raw, "EX", self._kept_for_s) for quote_id, raw in quotes]
                 )
                 self._kept.append((now + self._kept_for_s, len(quotes)))
                 self._kept_count += len(quotes)
