@@ -37,6 +37,7 @@ class BoundedHead(HttpToolsProtocol):
     # since when nothing is asked; None: something is
     idle_since: float | None = None
 
+    # Narrower than asyncio's BaseTransport, as in uvicorn's own: a server's connections are never less.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for_next()
