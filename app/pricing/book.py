@@ -36,6 +36,17 @@ _EVERYTHING = ("all", "")
 _by_order = attrgetter("order")
 
 
+class InForce(Struct, frozen=True, gc=False, eq=False):
+    """What a SKU is in, from `since_ms` until `until_ms`."""
+
+    since_ms: int
+    until_ms: int
+    # in the order of application
+    rules: list[Rule]
+    # these, and sales; shared by all summaries
+    activities: list[Activity]
+
+
 class PriceBook(Struct, frozen=True, eq=False):
     """Read freely, never change. `PriceBook()` is the empty one; `with_…` gives the next."""
 
@@ -66,6 +77,7 @@ class PriceBook(Struct, frozen=True, eq=False):
     for_some: frozenset[Rule] = frozenset()
     asks_who: frozenset[Rule] = frozenset()
     has_regional_rules: bool = False
+    has_choice_groups: bool = False
     # where the promotions are found: ("category", "tea") -> its rules
     index: dict[tuple[str, str], tuple[Rule, ...]] = {}
     # how far it has come
@@ -77,8 +89,8 @@ class PriceBook(Struct, frozen=True, eq=False):
     group_sales: GroupSales = {}
     # each book gathers anew
     rules_by_sku: dict[str, tuple[Rule, ...]] = {}
-    # of a SKU in a currency: from when and until when, and which (activities.py)
-    activities_by_sku: dict[tuple[str, str], tuple[int, int, list[Activity]]] = {}
+    # of a SKU in a currency (in_force.py)
+    in_force_by_sku: dict[tuple[str, str], InForce] = {}
 
     @property
     def needs_region(self) -> bool:
@@ -111,7 +123,7 @@ class PriceBook(Struct, frozen=True, eq=False):
             all_skus.pop(sku_id, None)
         all_shops = {**self.shops, **{shop.shop_id: shop for shop in shops}}
         priced = self.has_member_prices or any(sku.member_prices is not None for sku in changed.values())
-        return replace(self, shops=all_shops, skus=all_skus, has_member_prices=priced, **_unread())
+        return replace(self, shops=all_shops, skus=all_skus, has_member_prices=priced, **unread())
 
     def with_flash_sales(self, changed: Iterable[FlashSale]) -> PriceBook:
         sales = {**self.flash_sales, **{sale.activity_id: sale for sale in changed}}
@@ -119,11 +131,11 @@ class PriceBook(Struct, frozen=True, eq=False):
         for sale in sales.values():
             for sku_id in sale.items if not sale.ended else ():
                 by_sku[sku_id] = (*by_sku.get(sku_id, ()), sale)
-        return replace(self, flash_sales=sales, sales_by_sku=by_sku, activities_by_sku={})
+        return replace(self, flash_sales=sales, sales_by_sku=by_sku, in_force_by_sku={})
 
     def with_group_sales(self, group_sales: GroupSales) -> PriceBook:
         """These are all of them from now on."""
-        return replace(self, group_sales=group_sales, activities_by_sku={})
+        return replace(self, group_sales=group_sales, in_force_by_sku={})
 
     def with_templates(self, changed: Iterable[Rule], offered: Iterable[Offer] = ()) -> PriceBook:
         """`offered`: those of the changed ones that can be claimed."""
@@ -162,7 +174,7 @@ class PriceBook(Struct, frozen=True, eq=False):
             index[key] = (*(rule for rule in index.get(key, ()) if rule not in gone), *rules)
         promotions |= added
         special = _special(promotions, self.templates)
-        return replace(self, promotions=promotions, index=index, **_unread(), **special)
+        return replace(self, promotions=promotions, index=index, **unread(), **special)
 
     def with_versions(self, versions: Mapping[str, int]) -> PriceBook:
         return replace(
@@ -181,13 +193,13 @@ class PriceBook(Struct, frozen=True, eq=False):
         return replace(self, uses={**self.uses, **uses})
 
 
-def _unread() -> dict[str, Any]:
+def unread() -> dict[str, Any]:
     """The fields of the book that are gathered as carts ask for them."""
-    return {"rules_by_sku": {}, "activities_by_sku": {}}
+    return {"rules_by_sku": {}, "in_force_by_sku": {}}
 
 
 def _special(*tables: Mapping[str, Rule]) -> dict[str, Any]:
-    """The fields of the book that tell which rules have limits or are not for everybody."""
+    """The fields of the book that tell which rules have limits, are not for everybody, or are chosen among."""
     limited = [rule for rules in tables for rule in rules.values() if rule.use_limits is not None]
     by_buyer = [rule for rule in limited if rule.use_limits and rule.use_limits.uses_per_buyer_max]
     for_some = [rule for rules in tables for rule in rules.values() if rule.audience is not None]
@@ -198,6 +210,7 @@ def _special(*tables: Mapping[str, Rule]) -> dict[str, Any]:
         "for_some": frozenset(for_some),
         "asks_who": frozenset(asks_who),
         "has_regional_rules": any(rule.audience and rule.audience.regions for rule in for_some),
+        "has_choice_groups": any(rule.choice_group for rules in tables for rule in rules.values()),
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from app.pricing.activities import name_activities
 from app.pricing.audience import FIRST_ORDER_USE
 from app.pricing.bills import complete_bills
 from app.pricing.book import PriceBook
@@ -28,6 +27,7 @@ from app.pricing.choose import (
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import FreeFreight, Gift
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
+from app.pricing.in_force import name_activities
 from app.pricing.lines import Basket, resolve
 from app.pricing.outlay import Outlay, outlay_of
 from app.pricing.pay_charges import pay_charges
@@ -121,7 +121,8 @@ def apply_rules(
     else:
         chosen, rejected = coupon_entries(cart.coupon_ids, buyer.coupons, basket, book)
         chosen = with_allowances(chosen, book, buyer, cart.currency)
-        promotions = settle_choice_groups(promotions, chosen, basket.lines, outlay)
+        if book.has_choice_groups:
+            promotions = settle_choice_groups(promotions, chosen, basket.lines, outlay)
     rejected += not_followed
     entries = in_order(promotions, chosen)
     if asks_for_any(cart):

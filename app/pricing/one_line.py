@@ -13,41 +13,73 @@ from app.lib.money import percent_half_up
 from app.pricing.documents import AmountOff, FixedPrice, PercentOff, Tiers
 
 
-def percent_off(effect: PercentOff, _: int, left_minor: int, base_minor: int) -> int:
-    amount_minor = percent_half_up(base_minor, effect.percent_bp)
-    return amount_minor if amount_minor < left_minor else left_minor
+# with the line's quantity, what is left to be paid of it, and what a percentage looks at
+OneLineFunction = Callable[[int, int, int], int]
 
 
-def amount_off(effect: AmountOff, quantity: int, left_minor: int, _: int) -> int:
-    amount_minor = effect.amount_minor * (quantity if effect.per == "unit" else 1)
-    return amount_minor if amount_minor < left_minor else left_minor
+def percent_off(effect: PercentOff) -> OneLineFunction:
+    percent_bp = effect.percent_bp
+
+    def lower(_: int, left_minor: int, base_minor: int) -> int:
+        amount_minor = percent_half_up(base_minor, percent_bp)
+        return amount_minor if amount_minor < left_minor else left_minor
+
+    return lower
 
 
-def tiers(effect: Tiers, quantity: int, left_minor: int, base_minor: int) -> int:
-    by_amount = effect.tiers[0].min_amount_minor is not None
-    reached = base_minor if by_amount else quantity
-    amount_minor = 0
-    for tier in effect.tiers:  # the highest first: rules.py has sorted them
-        threshold = (tier.min_amount_minor if by_amount else tier.min_quantity) or 0
-        if reached < threshold:
-            continue
-        if tier.percent_bp is not None:
-            return min(percent_half_up(base_minor, tier.percent_bp), left_minor)
-        steps, reached = divmod(reached, threshold) if effect.repeat else (1, 0)
-        amount_minor += steps * (tier.amount_off_minor or 0)
-    return min(amount_minor, left_minor)
+def amount_off(effect: AmountOff) -> OneLineFunction:
+    given_minor, by_unit = effect.amount_minor, effect.per == "unit"
+
+    def lower(quantity: int, left_minor: int, _: int) -> int:
+        amount_minor = given_minor * quantity if by_unit else given_minor
+        return amount_minor if amount_minor < left_minor else left_minor
+
+    return lower
 
 
-def fixed_price(effect: FixedPrice, quantity: int, left_minor: int, _: int) -> int:
-    price_minor = effect.price_minor * quantity
-    return left_minor - price_minor if left_minor > price_minor else 0
+def tiers(effect: Tiers) -> OneLineFunction:
+    by_amount, repeat = effect.tiers[0].min_amount_minor is not None, effect.repeat
+    # the highest first: rules.py has sorted them
+    steps = [(tier.threshold, tier.percent_bp, tier.amount_off_minor or 0) for tier in effect.tiers]
+
+    def lower(quantity: int, left_minor: int, base_minor: int) -> int:
+        reached = base_minor if by_amount else quantity
+        amount_minor = 0
+        for threshold, percent_bp, off_minor in steps:
+            if reached < threshold:
+                continue
+            if percent_bp is not None:
+                amount_minor = percent_half_up(base_minor, percent_bp)
+                break
+            if not repeat:
+                amount_minor = off_minor
+                break
+            times, reached = divmod(reached, threshold)
+            amount_minor += times * off_minor
+        return amount_minor if amount_minor < left_minor else left_minor
+
+    return lower
 
 
-OneLineFunction = Callable[[Any, int, int, int], int]
-# each enters with the line's quantity, what is left to be paid of it, and what a percentage looks at
-ONE_LINE: dict[type, OneLineFunction] = {
+def fixed_price(effect: FixedPrice) -> OneLineFunction:
+    unit_minor = effect.price_minor
+
+    def lower(quantity: int, left_minor: int, _: int) -> int:
+        price_minor = unit_minor * quantity
+        return left_minor - price_minor if left_minor > price_minor else 0
+
+    return lower
+
+
+ONE_LINE: dict[type, Callable[[Any], OneLineFunction]] = {
     PercentOff: percent_off,
     AmountOff: amount_off,
     Tiers: tiers,
     FixedPrice: fixed_price,
 }
+
+
+def one_line(effect: Any) -> OneLineFunction | None:
+    """None: there is no short way."""
+    maker = ONE_LINE.get(type(effect))
+    return None if maker is None else maker(effect)

@@ -15,6 +15,7 @@ from app.pricing.audience import NotFor
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import AddonPrice
+from app.pricing.in_force import in_force
 from app.pricing.limits import allowance
 from app.pricing.lines import Basket
 from app.pricing.rules import NEVER_MS, Rule
@@ -33,12 +34,10 @@ def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
     lines, currency, now_ms = basket.lines, basket.currency, basket.now_ms
     indexes_by_rule: dict[Rule, list[int]] = {}
     for index in basket.tie_order:
-        for rule in book.rules_of(lines[index].sku):
+        for rule in in_force(book, lines[index].sku, currency, now_ms).rules:
             if rule in indexes_by_rule:
                 indexes_by_rule[rule].append(index)
-            elif rule.starts_at_ms <= now_ms < rule.ends_at_ms and (
-                not rule.currencies or currency in rule.currencies
-            ):
+            else:
                 indexes_by_rule[rule] = [index]
     entries = []
     for rule in sorted(indexes_by_rule, key=_by_order):

@@ -29,7 +29,7 @@ from app.pricing.documents import (
 )
 from app.pricing.lanes import LANES
 from app.pricing.limits import UseLimits, use_limits
-from app.pricing.one_line import ONE_LINE, OneLineFunction
+from app.pricing.one_line import OneLineFunction, one_line
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -179,7 +179,7 @@ def _shared(
         "effect": effect,
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
-        "lowers_one": ONE_LINE.get(type(effect)) if max_quantity is None and aim is None else None,
+        "lowers_one": one_line(effect) if max_quantity is None and aim is None else None,
         "use_limits": use_limits(limits),
         "audience": audience(condition),
         "home_only": not condition.currencies and names_amount((condition, effect, limits)),

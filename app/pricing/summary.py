@@ -18,12 +18,15 @@ from app.pricing.limits import SPENT, RuleUse, with_use
 from app.pricing.lines import Basket, Line
 from app.pricing.priced import Priced, PricedLine
 from app.pricing.schemas import Discount, FxRate, LineSummary, Rejected, ShopSummary, Summary
-from app.pricing.walk import Entry, Miss, Walk, rejection
+from app.pricing.walk import Entry, Miss, Step, Walk, rejection
 
 # A promotion that only lacks its minimum is worth telling; a screen full of them is not.
 NEAR_MISSES_MAX = 10
 # Why a promotion gave nothing, where the buyer can do something about it or was promised it a moment ago.
 TOLD_OF_PROMOTIONS = SPENT | {"minimum_not_met", "region_not_served", "channel_not_served"}
+
+# Where a line keeps what each kind has taken off it.
+PART_OF_KIND = {kind: f"{kind}_minor" for kind in ("coupon", "points", "gift_card", "red_packet")}
 
 
 def rejections(misses: Sequence[Miss]) -> list[Rejected]:
@@ -40,12 +43,9 @@ def rejections(misses: Sequence[Miss]) -> list[Rejected]:
 
 
 class Sums(Struct, gc=False, eq=False):
-    """The steps of a walk, counted for the lines and for the whole."""
+    """The steps of a walk, counted for the whole."""
 
-    # of each line
-    discounts: list[list[Discount]]
-    # beside promotions, which are most of the rules (theirs is what remains): of each line, and in all
-    by_kind: dict[str, list[int]]
+    # by kind, beside promotions, which are most of the rules: theirs is what remains
     totals: dict[str, int]
     applied: list[Discount]
     coupons: dict[str, int]
@@ -61,14 +61,12 @@ def summarize(
     quote_id: str,
     quote_ttl_s: int,
 ) -> Priced:
-    sums = _add_up(walk, len(basket.lines))
-    totals, applied, uses = sums.totals, sums.applied, sums.uses
     priced_lines = [
-        _priced_line(line, left_minor, discounts, hints)
-        for line, left_minor, discounts in zip(basket.lines, walk.left, sums.discounts, strict=True)
+        _priced_line(line, left_minor, hints)
+        for line, left_minor in zip(basket.lines, walk.left, strict=True)
     ]
-    for kind, amounts in sums.by_kind.items():
-        _keep_apart(kind, amounts, priced_lines)
+    sums = _add_up(walk.steps, priced_lines)
+    totals, applied, uses = sums.totals, sums.applied, sums.uses
     priced_lines += gifts.lines
     for entry, discount in gifts.applied:
         applied.append(discount)
@@ -97,40 +95,38 @@ def summarize(
         shops,
         applied,
         rejected,
-        [f"{SOLD_OUT}: {each.gift.sku_id}" for each in gifts.gone],
+        [f"{SOLD_OUT}: {each.gift.sku_id}" for each in gifts.gone] if gifts.gone else [],
     )
     return Priced(summary, priced_lines, basket.flash_sale, sums.coupons, uses=uses)
 
 
-def _add_up(walk: Walk, lines: int) -> Sums:
-    discounts: list[list[Discount]] = [[] for _ in range(lines)]
-    by_kind: dict[str, list[int]] = {}
+def _add_up(steps: Sequence[Step], lines: Sequence[PricedLine]) -> Sums:
+    """Tell each line what lowered it, and count it for the whole."""
+    line_discounts = [line.summary.discounts for line in lines]
     totals: dict[str, int] = {}
     applied: list[Discount] = []
     coupons: dict[str, int] = {}
     uses: list[RuleUse] = []
-    for step in walk.steps:
-        entry = step.entry
+    for step in steps:
+        entry, indexes, total_minor = step.entry, step.indexes, step.total_minor
         rule, rule_id = entry.rule, entry.rule_id
-        kind, indexes, total_minor = rule.kind, step.indexes, step.total_minor
-        if rule.use_limits is not None:
-            uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
+        kind = rule.kind
         whole = Discount(kind, rule_id, rule.name, total_minor)
         applied.append(whole)
         if len(indexes) == 1:
-            discounts[indexes[0]].append(whole)
+            line_discounts[indexes[0]].append(whole)
         else:
             for index, amount in zip(indexes, step.amounts, strict=True):
                 if amount:
-                    discounts[index].append(Discount(kind, rule_id, rule.name, amount))
+                    line_discounts[index].append(Discount(kind, rule_id, rule.name, amount))
         if kind != "promotion":
             if kind == "coupon":
                 coupons[rule_id] = total_minor
             totals[kind] = totals.get(kind, 0) + total_minor
-            amounts = by_kind.setdefault(kind, [0] * lines)
-            for index, amount in zip(indexes, step.amounts, strict=True):
-                amounts[index] += amount
-    return Sums(discounts, by_kind, totals, applied, coupons, uses)
+            _keep_apart(step, lines)
+        if rule.use_limits is not None:
+            uses = with_use(uses, kind, rule.rule_id, rule.use_limits, total_minor)
+    return Sums(totals, applied, coupons, uses)
 
 
 @lru_cache(maxsize=16)  # all quotes of a second end in the same one
@@ -147,7 +143,7 @@ def _count_gift(entry: Entry, coupons: dict[str, int], uses: list[RuleUse]) -> l
     return with_use(uses, rule.kind, rule.rule_id, rule.use_limits, 0)
 
 
-def _priced_line(line: Line, left_minor: int, discounts: list[Discount], hints: Hints | None) -> PricedLine:
+def _priced_line(line: Line, left_minor: int, hints: Hints | None) -> PricedLine:
     sku = line.sku
     quantity = line.quantity
     discount_minor = line.goods_minor - left_minor
@@ -166,18 +162,18 @@ def _priced_line(line: Line, left_minor: int, discounts: list[Discount], hints: 
         left_minor,
         quantity <= max_quantity,
         max_quantity,
-        discounts,
+        [],
     )
     return PricedLine(sku, line.pool_id, summary, discount_minor)
 
 
-def _keep_apart(kind: str, amounts: Sequence[int], lines: Sequence[PricedLine]) -> None:
-    """Count this kind's part of each line's discount as its own instead of the promotions'."""
-    field = f"{kind}_minor"
-    for line, amount in zip(lines, amounts, strict=True):
-        if amount:
-            line.promotion_minor -= amount
-            setattr(line, field, amount)
+def _keep_apart(step: Step, lines: Sequence[PricedLine]) -> None:
+    """Count its part of each line's discount as its kind's own instead of the promotions'."""
+    field = PART_OF_KIND[step.entry.rule.kind]
+    for index, amount in zip(step.indexes, step.amounts, strict=True):
+        line = lines[index]
+        line.promotion_minor -= amount
+        setattr(line, field, getattr(line, field) + amount)
 
 
 def name_rates(priced: Priced, basket: Basket) -> None:

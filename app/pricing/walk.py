@@ -8,6 +8,7 @@ the same entries on the same lines always give the same. Which entries there are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 from msgspec import Struct
 
@@ -115,22 +116,26 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
     taken, is remembered within a call only.
     """
     closed: Closed | None = None
-    if True in [entry.rule.exclusive for entry in entries]:
-        closed = {}
     categories: set[str] = set()
-    left = walk.left
+    left, steps, began = walk.left, walk.steps, len(walk.steps)
     for entry in entries:
-        rule, indexes, lowers_one = entry.rule, entry.indexes, entry.rule.lowers_one
-        alone = rule.is_plain and closed is None and entry.allowance is None
-        if not alone or lowers_one is None or len(indexes) != 1:
+        rule = entry.rule
+        if not rule.is_plain or closed is not None or entry.allowance is not None or entry.chosen:
+            if rule.exclusive and closed is None:
+                closed = _closed_by(steps[began:])
             _take_turn(walk, entry, lines, closed, categories)
             continue
-        outcome = _lower_one(entry, indexes, lowers_one, left, lines)  # as most rules of a long list
-        if isinstance(outcome, Step):
-            walk.steps.append(outcome)
-            left[indexes[0]] -= outcome.total_minor
+        indexes, lowers_one = entry.indexes, rule.lowers_one
+        if lowers_one is None or len(indexes) != 1:
+            _note(_apply(entry, indexes, entry.aimed, left, lines), walk)
+            continue
+        index = indexes[0]  # as most rules of a long list
+        amount_minor = _lower_one(rule, lowers_one, lines[index], left[index])
+        if amount_minor:
+            left[index] -= amount_minor
+            steps.append(Step(entry, indexes, [amount_minor], amount_minor))
         else:
-            walk.misses.append(outcome)
+            walk.misses.append(_miss_of_one(entry, lines[index], left[index]))
     return walk
 
 
@@ -157,26 +162,27 @@ def _take_turn(
             walk.misses.append(Miss(entry, _why_no_lines(entry)))
         return
     if len(indexes) == 1 and rule.lowers_one is not None:
-        outcome: Outcome = _lower_one(entry, indexes, rule.lowers_one, left, lines)
+        index = indexes[0]
+        amount_minor = _lower_one(rule, rule.lowers_one, lines[index], left[index])
+        outcome: Outcome = (
+            Step(entry, indexes, [amount_minor], amount_minor)
+            if amount_minor
+            else _miss_of_one(entry, lines[index], left[index])
+        )
     else:
         outcome = _apply(entry, indexes, aimed, left, lines)
     if entry.allowance is not None:
         outcome = _within(entry.allowance, entry, outcome, walk)
+    _note(outcome, walk)
     if isinstance(outcome, Miss):
-        walk.misses.append(outcome)
         return
     if rule.stack_category is not None:
         categories.add(rule.stack_category)
-    if not isinstance(outcome, Step):
-        _note_gift_or_freight(outcome, walk)
-        return
-    walk.steps.append(outcome)
-    for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
-        left[index] -= amount
-    if closed is not None:
-        _note_closed(outcome, closed)
-    if rule.bars_coupons or rule.kind == "coupon":
-        _note_lowered(outcome, walk)
+    if isinstance(outcome, Step):
+        if closed is not None:
+            _note_closed(outcome, closed)
+        if rule.bars_coupons or rule.kind == "coupon":
+            _note_lowered(outcome, walk)
 
 
 def _why_no_lines(chosen: Entry) -> str:
@@ -184,8 +190,15 @@ def _why_no_lines(chosen: Entry) -> str:
     return "stack_conflict" if chosen.indexes and chosen.aimed != [] else "not_in_scope"
 
 
-def _note_gift_or_freight(outcome: Given | Freed, walk: Walk) -> None:
-    if isinstance(outcome, Given):
+def _note(outcome: Outcome, walk: Walk) -> None:
+    if isinstance(outcome, Step):
+        walk.steps.append(outcome)
+        left = walk.left
+        for index, amount in zip(outcome.indexes, outcome.amounts, strict=True):
+            left[index] -= amount
+    elif isinstance(outcome, Miss):
+        walk.misses.append(outcome)
+    elif isinstance(outcome, Given):
         walk.given.append(outcome)
     else:
         walk.freed.append(outcome)
@@ -198,15 +211,21 @@ def _kept_apart(rule: Rule, walk: Walk) -> frozenset[int]:
     return walk.couponed if rule.bars_coupons else NO_LINES
 
 
+def _closed_by(steps: Sequence[Step]) -> Closed:
+    closed: Closed = {}
+    for step in steps:
+        _note_closed(step, closed)
+    return closed
+
+
 def _note_closed(step: Step, closed: Closed) -> None:
     rule = step.entry.rule
-    for index, amount in zip(step.indexes, step.amounts, strict=True):
-        if amount:
-            closed[rule.lane, index] = rule.exclusive
+    for index in compress(step.indexes, step.amounts):
+        closed[rule.lane, index] = rule.exclusive
 
 
 def _note_lowered(step: Step, walk: Walk) -> None:
-    lowered = {index for index, amount in zip(step.indexes, step.amounts, strict=True) if amount}
+    lowered = frozenset(compress(step.indexes, step.amounts))
     if step.entry.rule.kind == "coupon":
         walk.couponed |= lowered
     else:
@@ -259,29 +278,24 @@ def _apply(
     return Step(entry, indexes, amounts, total_minor)
 
 
-def _lower_one(
-    entry: Entry,
-    indexes: Sequence[int],
-    lowers: OneLineFunction,
-    left: list[int],
-    lines: Sequence[Line],
-) -> Step | Miss:
-    rule = entry.rule
-    index = indexes[0]
-    line = lines[index]
-    left_minor = left[index]
+def _lower_one(rule: Rule, lowers: OneLineFunction, line: Line, left_minor: int) -> int:
+    """What the rule takes off its only line. 0: nothing, and `_miss_of_one` says why."""
     quantity = line.quantity
     base_minor = line.list_price_minor * quantity if rule.on_list_price else left_minor
     if base_minor < rule.min_amount_minor or quantity < rule.min_quantity:
-        missing_quantity = rule.min_quantity - quantity
-        return _minimum_not_met(entry, rule.min_amount_minor - base_minor, missing_quantity)
-    amount_minor = lowers(rule.effect, quantity, left_minor, base_minor)
+        return 0
+    amount_minor = lowers(quantity, left_minor, base_minor)
     most_minor = rule.max_discount_minor
-    if most_minor is not None and amount_minor > most_minor:
-        amount_minor = most_minor
-    if amount_minor == 0:
-        return Miss(entry, "gave_nothing")
-    return Step(entry, indexes, [amount_minor], amount_minor)
+    return amount_minor if most_minor is None or amount_minor < most_minor else most_minor
+
+
+def _miss_of_one(entry: Entry, line: Line, left_minor: int) -> Miss:
+    rule = entry.rule
+    base_minor = line.list_price_minor * line.quantity if rule.on_list_price else left_minor
+    missing_minor, missing_quantity = rule.min_amount_minor - base_minor, rule.min_quantity - line.quantity
+    if missing_minor > 0 or missing_quantity > 0:
+        return _minimum_not_met(entry, missing_minor, missing_quantity)
+    return Miss(entry, "gave_nothing")
 
 
 def _minimum_not_met(entry: Entry, missing_minor: int, missing_quantity: int) -> Miss:

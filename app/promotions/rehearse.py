@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from app.lib.money import WHOLE_BP
 from app.orders.replay import Replay
-from app.pricing.book import PriceBook
+from app.pricing.book import PriceBook, unread
 from app.pricing.buyer import Buyer
 from app.pricing.engine import apply_rules
 from app.pricing.limits import RuleUse
@@ -106,7 +106,7 @@ class Rehearsal:
 
     def _walk(self, book: PriceBook, replay: Replay, buyer: Buyer) -> tuple[list[Line], Walk]:
         """The rules of `book` on the prices of the order's own lines."""
-        book = replace(book, shops=replay.book.shops, skus=replay.book.skus, rules_by_sku={})
+        book = replace(book, shops=replay.book.shops, skus=replay.book.skus, **unread())
         basket = resolve(replay.cart, book, self._at_ms)
         walk, _ = apply_rules(replay.cart, book, buyer, basket)
         return basket.lines, walk
