@@ -67,7 +67,8 @@ async def _quote(services: Services, buyer_id: str, body: CheckoutRequest) -> Qu
 
 def _has_codes(quote: Quote, body: CheckoutRequest, now: Priced) -> bool:
     """Whether this buyer can redeem, as things stand, the codes that the quote lowers the price by."""
-    codes = {rule_id for kind, rule_id, _ in quote.rules if kind == "coupon" and rule_id in body.coupon_codes}
+    coupons = {rule_id for kind, rule_id, *_ in quote.applied if kind == "coupon"}
+    codes = coupons.intersection(body.coupon_codes)
     return not codes or (now.codes is not None and codes <= {*now.codes.codes})
 
 

@@ -32,7 +32,7 @@ MARKS_AT_A_TIME = 500
 # A screen shows no more; the ones that can be used come first.
 COUPONS_OF_BUYER_MAX = 200
 # 256 buyers make an MGET of some 50 KB; two lanes keep Redis busy while a batch is decoded.
-BATCH_SIZE_MAX = 256
+BATCH_SIZE_MAX = 128
 LANES_MAX = 2
 BACKLOG_MAX = 8_192
 

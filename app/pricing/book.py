@@ -199,7 +199,7 @@ def unread() -> dict[str, Any]:
 
 
 def _special(*tables: Mapping[str, Rule]) -> dict[str, Any]:
-    """The fields of the book that tell which rules have limits, are not for everybody, or are chosen among."""
+    """The fields of the book that tell which rules have limits, are for some, or are chosen among."""
     limited = [rule for rules in tables for rule in rules.values() if rule.use_limits is not None]
     by_buyer = [rule for rule in limited if rule.use_limits and rule.use_limits.uses_per_buyer_max]
     for_some = [rule for rules in tables for rule in rules.values() if rule.audience is not None]

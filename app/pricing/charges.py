@@ -207,7 +207,8 @@ def add_charges(priced: Priced, charges: Charges) -> None:
 def _name_freed(priced: Priced, freed: Freed, amounts: Sequence[int]) -> None:
     """It lowers the freight, not the goods: its amount as a discount is 0. A coupon is spent all the same."""
     rule, rule_id = freed.entry.rule, freed.entry.rule_id
-    priced.summary.applied.append(Discount(rule.kind, rule_id, rule.name, 0, sum(amounts)))
+    applied = priced.summary.applied
+    applied.append(Discount(rule.kind, rule_id, rule.name, 0, sum(amounts)))
     if rule.kind == "coupon":
         priced.coupons[rule_id] = 0
     if rule.use_limits is not None:
@@ -215,7 +216,9 @@ def _name_freed(priced: Priced, freed: Freed, amounts: Sequence[int]) -> None:
     for index, amount in zip(freed.indexes, amounts, strict=True):
         if amount:
             discount = Discount(rule.kind, rule_id, rule.name, 0, amount)
-            priced.lines[index].summary.discounts.append(discount)
+            line = priced.lines[index]
+            line.summary.discounts.append(discount)
+            line.given.append((len(applied) - 1, 0, amount))
 
 
 def costs_of(basket: Basket, walk: Walk) -> list[int]:

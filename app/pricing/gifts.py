@@ -81,4 +81,4 @@ def _line(sku: Sku, quantity: int, currency: str, discount: Discount) -> PricedL
         max_quantity=quantity,
         discounts=[discount],
     )
-    return PricedLine(sku, sku.pool_id, summary, 0, gift=True)
+    return PricedLine(sku, sku.pool_id, summary, 0, [], gift=True)

@@ -1,4 +1,4 @@
-"""What is in force for a SKU: the promotions that may lower it, and the activities that a buyer may choose among.
+"""What is in force for a SKU: the promotions that may lower it, and what a buyer may choose among.
 
 Enters the book, a SKU, the cart's currency and the time; leaves the promotions that are on and have the SKU
 in scope, and with them the flash sales and group-buy campaigns that are open and have it. Kept with the book

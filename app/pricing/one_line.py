@@ -12,7 +12,6 @@ from typing import Any
 from app.lib.money import percent_half_up
 from app.pricing.documents import AmountOff, FixedPrice, PercentOff, Tiers
 
-
 # with the line's quantity, what is left to be paid of it, and what a percentage looks at
 OneLineFunction = Callable[[int, int, int], int]
 

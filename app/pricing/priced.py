@@ -15,6 +15,9 @@ from app.flash_sales.snapshot import FlashSale
 from app.pricing.limits import RuleUse, Taken
 from app.pricing.schemas import Choice, LineSummary, Summary
 
+# Of a rule to a line: its place in `applied`, the amount, and what of the freight.
+Part = tuple[int, int, int]
+
 
 class PricedLine(Struct, gc=False):
     sku: Sku
@@ -23,6 +26,8 @@ class PricedLine(Struct, gc=False):
     summary: LineSummary
     # the parts of its discount
     promotion_minor: int
+    # what each rule gave, as `discounts` tells it, for a quote; of what a quote has priced, nothing
+    given: list[Part]
     coupon_minor: int = 0
     points_minor: int = 0
     red_packet_minor: int = 0

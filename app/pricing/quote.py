@@ -19,7 +19,7 @@ from app.catalog.snapshot import Sku
 from app.pricing.book import PriceBook
 from app.pricing.gifts import Hints
 from app.pricing.limits import UNLIMITED, RuleUse
-from app.pricing.priced import Priced, PricedLine, PricedWith
+from app.pricing.priced import Part, Priced, PricedLine, PricedWith
 from app.pricing.rules import Rule
 from app.pricing.schemas import CartRequest, Discount, FxRate, LineSummary, PriceDifference, Summary
 from app.pricing.summary import group_by_shop
@@ -37,25 +37,22 @@ class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
     list_price_minor: int
     freight_minor: int
     tax_minor: int
-    # what was given, in threes: the place of its rule in `rules`, the amount, and what of the freight
-    given: list[int]
+    given: list[Part]
     tax_included_minor: int = 0
     undiscounted_minor: int = 0
 
     @property
     def is_gift(self) -> bool:
         """Nothing else names a rule that gave no amount."""
-        return bool(self.given) and not any(self.given[1::3]) and not any(self.given[2::3])
+        return bool(self.given) and not any(amount or freight for _, amount, freight in self.given)
 
     @property
     def payable_minor(self) -> int:
         goods_minor = self.unit_price_minor * self.quantity
-        return goods_minor - sum(self.given[1::3]) + self.freight_minor + self.tax_minor
+        return goods_minor - sum(amount for _, amount, _ in self.given) + self.freight_minor + self.tax_minor
 
 
 class Quote(Struct, frozen=True, gc=False, array_like=True):
-    """`rules` holds (kind, rule_id, name) of each that gave something."""
-
     # None: priced without login, for whoever presents it
     buyer_id: str | None
     cart: bytes
@@ -63,7 +60,8 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     payable_minor: int
     points_used: int
     points_earned: int
-    rules: list[tuple[str, str, str]]
+    # each rule that gave something to the cart: the fields of its `Discount`
+    applied: list[tuple[str, str, str, int, int]]
     lines: list[QuotedLine]
     # where it was to go, if that mattered
     region: str | None = None
@@ -76,31 +74,22 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     @classmethod
     def of(cls, buyer_id: str | None, cart: CartRequest, priced: Priced) -> Quote:
         summary = priced.summary
-        places: dict[str, dict[str, int]] = {}
-        rules: list[tuple[str, str, str]] = []
-        for rule in summary.applied:
-            places.setdefault(rule.kind, {})[rule.rule_id] = len(rules)
-            rules.append((rule.kind, rule.rule_id, rule.name))
         lines = []
-        for shop in summary.shops:
-            for line in shop.lines:
-                given: list[int] = []
-                for discount in line.discounts:
-                    place = places[discount.kind][discount.rule_id]
-                    given += (place, discount.amount_minor, discount.freight_minor)
-                lines.append(
-                    QuotedLine(
-                        line.sku_id,
-                        line.quantity,
-                        line.unit_price_minor,
-                        line.list_price_minor,
-                        line.freight_minor,
-                        line.tax_minor,
-                        given,
-                        line.tax_included_minor,
-                        line.undiscounted_minor,
-                    )
+        for line in priced.lines:
+            told = line.summary
+            lines.append(
+                QuotedLine(
+                    told.sku_id,
+                    told.quantity,
+                    told.unit_price_minor,
+                    told.list_price_minor,
+                    told.freight_minor,
+                    told.tax_minor,
+                    line.given,
+                    told.tax_included_minor,
+                    told.undiscounted_minor,
                 )
+            )
         return cls(
             buyer_id,
             cart_content(cart),
@@ -108,12 +97,12 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
             summary.payable_minor,
             summary.points_used,
             summary.points_earned,
-            rules,
+            [*map(astuple, summary.applied)],
             lines,
             priced.region,
             priced.uses,
             priced.priced_with,
-            [(shop.shop_id, rate) for shop in summary.shops for rate in shop.fx_rates],
+            [(shop.shop_id, rate) for shop in summary.shops if shop.fx_rates for rate in shop.fx_rates],
         )
 
     def is_for(self, buyer_id: str, cart: CartRequest) -> bool:
@@ -127,11 +116,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
         return self.buyer_id in whose and self.cart == cart_content(cart)
 
     def discounts(self, line: QuotedLine) -> list[Discount]:
-        given = line.given
-        return [
-            Discount(*self.rules[place], *amounts)
-            for place, *amounts in zip(given[::3], given[1::3], given[2::3], strict=True)
-        ]
+        return [Discount(*self.applied[place][:3], *amounts) for place, *amounts in line.given]
 
 
 def cart_content(cart: CartRequest) -> bytes:
@@ -153,7 +138,7 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
     for quoted in quote.lines:
         if quoted.is_gift:
             if (gift := _gift(quote, quoted, book, hints)) is None:
-                gone.update(quoted.given[::3])
+                gone.update([place for place, _, _ in quoted.given])
             else:
                 lines.append(gift)
         elif (stands := standing.get(quoted.sku_id)) is None:
@@ -163,7 +148,7 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
     shops = group_by_shop(lines)
     for shop in shops:
         shop.fx_rates = [rate for shop_id, rate in quote.rates if shop_id == shop.shop_id]
-    applied = [rule for place, rule in enumerate(_applied(quote)) if place not in gone]
+    applied = [Discount(*rule) for place, rule in enumerate(quote.applied) if place not in gone]
     given: dict[str, int] = {}
     for rule in applied:
         given[rule.kind] = given.get(rule.kind, 0) + rule.amount_minor
@@ -194,7 +179,7 @@ def honour(quote: Quote, now: Priced, book: PriceBook, hints: Hints) -> Priced |
 
 def takes_no_more(now: Priced, quote: Quote) -> bool:
     """Whether the cart as things stand spends nothing of the buyer's, money aside, that was not quoted."""
-    quoted = {(each.kind, each.rule_id): each.amount_minor for each in _applied(quote)}
+    quoted = {(kind, rule_id): amount_minor for kind, rule_id, _, amount_minor, _ in quote.applied}
     for each in now.summary.applied:
         if each.kind == "promotion":
             continue
@@ -236,23 +221,14 @@ def _line(quote: Quote, quoted: QuotedLine, sku: Sku, pool_id: int) -> PricedLin
         tax_included_minor=quoted.tax_included_minor,
         undiscounted_minor=quoted.undiscounted_minor,
     )
-    line = PricedLine(sku, pool_id, summary, 0)
+    line = PricedLine(sku, pool_id, summary, 0, [])
     for discount in discounts:
         field = f"{discount.kind}_minor"
         setattr(line, field, getattr(line, field) + discount.amount_minor)
     return line
 
 
-def _applied(quote: Quote) -> list[Discount]:
-    totals = [(0, 0)] * len(quote.rules)
-    for line in quote.lines:
-        given = line.given
-        for place, amount_minor, freight_minor in zip(given[::3], given[1::3], given[2::3], strict=True):
-            totals[place] = (totals[place][0] + amount_minor, totals[place][1] + freight_minor)
-    return [Discount(*rule, *total) for rule, total in zip(quote.rules, totals, strict=True)]
-
-
-class _Part(NamedTuple):
+class _Amount(NamedTuple):
     """An amount of a line; of a discount with the rule that gives it."""
 
     sku_id: str
@@ -288,14 +264,14 @@ def differences(was: Quote, now: Summary) -> list[PriceDifference]:
 
 def _amounts(
     lines: Iterable[tuple[QuotedLine | LineSummary, list[Discount]]],
-) -> dict[_Part, int]:
-    amounts: dict[_Part, int] = {}
+) -> dict[_Amount, int]:
+    amounts: dict[_Amount, int] = {}
     for line, discounts in lines:
         if discounts and not any([each.amount_minor or each.freight_minor for each in discounts]):
             continue  # a gift
         for field in ("unit_price_minor", "freight_minor", "tax_minor", "payable_minor"):
-            amounts[_Part(line.sku_id, field)] = getattr(line, field)
+            amounts[_Amount(line.sku_id, field)] = getattr(line, field)
         for given in discounts:
-            part = _Part(line.sku_id, "discount_minor", given.kind, given.rule_id, given.name)
+            part = _Amount(line.sku_id, "discount_minor", given.kind, given.rule_id, given.name)
             amounts[part] = given.amount_minor
     return amounts

@@ -68,7 +68,8 @@ def summarize(
     sums = _add_up(walk.steps, priced_lines)
     totals, applied, uses = sums.totals, sums.applied, sums.uses
     priced_lines += gifts.lines
-    for entry, discount in gifts.applied:
+    for line, (entry, discount) in zip(gifts.lines, gifts.applied, strict=True):
+        line.given.append((len(applied), 0, 0))
         applied.append(discount)
         uses = _count_gift(entry, sums.coupons, uses)
     shops = group_by_shop(priced_lines)
@@ -102,23 +103,27 @@ def summarize(
 
 def _add_up(steps: Sequence[Step], lines: Sequence[PricedLine]) -> Sums:
     """Tell each line what lowered it, and count it for the whole."""
-    line_discounts = [line.summary.discounts for line in lines]
+    told = [line.summary.discounts for line in lines]
+    given = [line.given for line in lines]
     totals: dict[str, int] = {}
     applied: list[Discount] = []
     coupons: dict[str, int] = {}
     uses: list[RuleUse] = []
-    for step in steps:
+    for place, step in enumerate(steps):
         entry, indexes, total_minor = step.entry, step.indexes, step.total_minor
         rule, rule_id = entry.rule, entry.rule_id
         kind = rule.kind
         whole = Discount(kind, rule_id, rule.name, total_minor)
         applied.append(whole)
         if len(indexes) == 1:
-            line_discounts[indexes[0]].append(whole)
+            index = indexes[0]
+            told[index].append(whole)
+            given[index].append((place, total_minor, 0))
         else:
             for index, amount in zip(indexes, step.amounts, strict=True):
                 if amount:
-                    line_discounts[index].append(Discount(kind, rule_id, rule.name, amount))
+                    told[index].append(Discount(kind, rule_id, rule.name, amount))
+                    given[index].append((place, amount, 0))
         if kind != "promotion":
             if kind == "coupon":
                 coupons[rule_id] = total_minor
@@ -164,7 +169,7 @@ def _priced_line(line: Line, left_minor: int, hints: Hints | None) -> PricedLine
         max_quantity,
         [],
     )
-    return PricedLine(sku, line.pool_id, summary, discount_minor)
+    return PricedLine(sku, line.pool_id, summary, discount_minor, [])
 
 
 def _keep_apart(step: Step, lines: Sequence[PricedLine]) -> None:

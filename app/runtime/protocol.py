@@ -16,7 +16,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.lib.hot import BODY_BYTES_MAX, Front, HotRoute
+from app.lib.hot import BODY_BYTES_MAX, Front, Headers, HotRoute
 
 # A token and a few headers are 2 KB. What a chunked body brings beside its bytes (sizes of chunks, trailers)
 # counts with them: 5 bytes a chunk, so that chunks of one byte make up a body of 50 KB and no more.
@@ -43,7 +43,7 @@ class BoundedHead(HttpToolsProtocol):
         self._wait_for_next()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self.idle_since = None
         self.beside_body_bytes += len(data)
         try:
             self._feed(data)
@@ -183,32 +183,19 @@ class _NobodyWaits:
 class HotCall:
     """One call on the shorter way. To uvicorn's protocol it is the cycle that is under way."""
 
-    __slots__ = (
-        "body_bytes",
-        "disconnected",
-        "headers",
-        "keep_alive",
-        "more_body",
-        "pieces",
-        "response_complete",
-        "route",
-        "started",
-        "task",
-    )
-
     message_event = _NobodyWaits()
+    body_bytes = 0
+    started = False
+    more_body = True
+    task: asyncio.Task[None] | None = None
+    keep_alive = True
+    disconnected = False
+    response_complete = False
 
-    def __init__(self, route: HotRoute[Any], headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, route: HotRoute[Any], headers: Headers) -> None:
         self.route = route
         self.headers = headers
         self.pieces: list[bytes] = []
-        self.body_bytes = 0
-        self.started = False
-        self.more_body = True
-        self.task: asyncio.Task[None] | None = None
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
 
 
 class HotLane(BoundedHead):
@@ -217,28 +204,38 @@ class HotLane(BoundedHead):
     cycle: RequestResponseCycle | HotCall  # type: ignore[assignment]
     flow: FlowControl
 
+    # Narrower than asyncio's BaseTransport, as above.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        assert isinstance(self.app, Front)
+        self.front = self.app
+        super().connection_made(transport)
+
     def on_message_begin(self) -> None:
         """ASGI's scope, which uvicorn makes here, waits until somebody needs it."""
         self.in_message = True
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What uvicorn looks for in each header is asked once, when they are complete."""
+        self.headers.append((name.lower(), value))
 
     def _begin_call(self) -> None:
-        route = self._hot_route()
-        if route is None:
-            head = self.url, self.headers, self.expect_100_continue
-            super().on_message_begin()
-            self.url, self.headers, self.expect_100_continue = head
-            self.scope["headers"] = self.headers
-            super()._begin_call()
-        else:
-            self.cycle = HotCall(route, self.headers)
+        headers = dict(self.headers)
+        route = None if b"expect" in headers else self._hot_route()
+        if route is not None:
+            self.cycle = HotCall(route, headers)
+            return
+        head = self.url, self.headers
+        super().on_message_begin()
+        self.url, self.headers = head
+        self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.scope["headers"] = self.headers
+        super()._begin_call()
 
     def _hot_route(self) -> HotRoute[Any] | None:
         """None: not for the shorter way."""
-        front = self.app
-        assert isinstance(front, Front)
-        route = front.hot_route(self.url)
-        if route is None or front.services is None or self.expect_100_continue:
+        route = self.front.hot_route(self.url)
+        if route is None or self.front.services is None:
             return None
         parser = self.parser
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
@@ -276,11 +273,9 @@ class HotLane(BoundedHead):
         self.tasks.add(call.task)
 
     async def _answer(self, call: HotCall) -> None:
-        front = self.app
-        assert isinstance(front, Front)
         try:
-            status, headers, body = await front.answer(
-                call.route, dict(call.headers), self.client, b"".join(call.pieces)
+            status, headers, body = await self.front.answer(
+                call.route, call.headers, self.client, b"".join(call.pieces)
             )
             if self.flow.write_paused:
                 await self.flow.drain()
