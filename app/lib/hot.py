@@ -46,6 +46,7 @@ Headers = dict[bytes, bytes]
 # Address and port, where the server knows them.
 Client = tuple[str, int] | None
 Body = TypeVar("Body", bound=msgspec.Struct)
+_JSON, _REPLAYED = (b"content-type", b"application/json"), (b"idempotent-replayed", b"true")
 _problem_encoder = msgspec.json.Encoder()
 _request_ids = itertools.count()
 _process_part = f"{os.getpid():x}-{int(time.time()):x}"
@@ -265,9 +266,7 @@ class Front:
         try:
             answer = await route.run(self.services, received, client, raw)
             status, body = answer.status, answer.body
-            headers = [(b"content-type", b"application/json")]
-            if answer.replayed:
-                headers.append((b"idempotent-replayed", b"true"))
+            headers = [_JSON, _REPLAYED] if answer.replayed else [_JSON]
         except AppError as error:
             status, body, headers = error.status, problem_body(error), problem_headers(error)
         except TRANSIENT_ERRORS as error:
@@ -278,8 +277,7 @@ class Front:
             log.exception("request_failed", route=route.path, request_id=name.decode("latin-1"))
             hidden = AppError()
             status, body, headers = hidden.status, problem_body(hidden), problem_headers(hidden)
-        headers.append((b"content-length", str(len(body)).encode()))
-        headers.append((b"x-request-id", name))
+        headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", name))
         self._observe(route.path, status, started)
         return status, headers, body
 

@@ -27,7 +27,6 @@ from app.pricing.choose import (
 from app.pricing.deductions import asks_for_any, count_points, deduction_entries
 from app.pricing.documents import FreeFreight, Gift
 from app.pricing.gifts import SOLD_OUT, Gifts, Hints, pack_gifts
-from app.pricing.in_force import name_activities
 from app.pricing.lines import Basket, resolve
 from app.pricing.outlay import Outlay, outlay_of
 from app.pricing.pay_charges import pay_charges
@@ -102,7 +101,6 @@ def price(
     if book.asks_who and _is_for_first_order(walk, gifts, charges):
         priced.uses = [*priced.uses, FIRST_ORDER_USE]
     priced.region = buyer.region
-    name_activities(priced, book, now_ms)
     if basket.rates:
         name_rates(priced, basket)
     return priced
@@ -136,7 +134,7 @@ def _promotions(
     cart: CartRequest, book: PriceBook, buyer: Buyer, basket: Basket
 ) -> tuple[list[Entry], list[Rejected]]:
     """Those that may apply, as the buyer has chosen among them; and the choices that are not followed."""
-    promotions = with_allowances(promotion_entries(basket, book), book, buyer, cart.currency)
+    promotions = with_allowances(promotion_entries(basket), book, buyer, cart.currency)
     return honour_choices(cart.choices, promotions, basket, book) if cart.choices else (promotions, [])
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from app.catalog.snapshot import Sku
 from app.pricing.book import RULES_CACHE_MAX, InForce, PriceBook
-from app.pricing.priced import Priced
 from app.pricing.rules import ALWAYS_MS, NEVER_MS, Rule
 from app.pricing.schemas import Activity
 
@@ -21,14 +20,6 @@ def in_force(book: PriceBook, sku: Sku, currency: str, now_ms: int) -> InForce:
     if kept is None or not kept.since_ms <= now_ms < kept.until_ms:
         kept = _keep(book, sku, currency, now_ms)
     return kept
-
-
-def name_activities(priced: Priced, book: PriceBook, now_ms: int) -> None:
-    """Say of each line that is bought what its SKU is in."""
-    currency = priced.summary.currency
-    for line in priced.lines:
-        if not line.gift:
-            line.summary.activities = in_force(book, line.sku, currency, now_ms).activities
 
 
 def _keep(book: PriceBook, sku: Sku, currency: str, now_ms: int) -> InForce:

@@ -11,9 +11,10 @@ from msgspec import Struct
 from app.catalog.snapshot import Sku
 from app.flash_sales.snapshot import FlashSale
 from app.lib.bounds import AMOUNT_MINOR_MAX, QUANTITY_MAX
-from app.pricing.book import PriceBook
+from app.pricing.book import InForce, PriceBook
 from app.pricing.errors import ActivityNotOpen, BillAmountInvalid, CurrencyNotSold, SkuNotFound
 from app.pricing.exchange import Rate, rate_at
+from app.pricing.in_force import in_force
 from app.pricing.schemas import CartLine, CartRequest
 
 # The item type whose price is given at the counter.
@@ -29,6 +30,8 @@ class Line(Struct, gc=False, eq=False):
     pool_id: int
     # how many of it one order may hold, whatever is in stock
     quantity_limit: int
+    # the promotions and sales that its SKU is in
+    in_force: InForce
 
 
 class Basket(Struct, gc=False, eq=False):
@@ -76,7 +79,7 @@ def resolve(
     sale = book.flash_sales.get(cart.activity_id)
     if sale is None or not sale.is_open(now_ms):
         raise ActivityNotOpen(activity_id=cart.activity_id)
-    lines = _flash_lines(quantities, cart.currency, book, sale)
+    lines = _flash_lines(quantities, cart.currency, now_ms, book, sale)
     if amounts or any([line.sku.item_type == BILL for line in lines]):
         raise BillAmountInvalid("a flash sale has prices of its own, and no bills", sku_ids=sku_ids)
     shop_ids = {line.sku.shop_id for line in lines}
@@ -87,7 +90,8 @@ def resolve(
 def _add_normal_lines(
     basket: Basket, quantities: dict[str, int], amounts: dict[str, CartLine], book: PriceBook
 ) -> None:
-    skus, shops, currency, lines = book.skus, book.shops, basket.currency, basket.lines
+    skus, shops, lines = book.skus, book.shops, basket.lines
+    currency, now_ms = basket.currency, basket.now_ms
     unsold: list[str] = []
     for sku_id, quantity in quantities.items():
         sku = skus.get(sku_id)
@@ -101,15 +105,16 @@ def _add_normal_lines(
             unsold.append(sku_id)
             continue
         if sku.item_type == BILL or sku_id in amounts:
-            _add_bill(basket, sku, quantity, amounts.get(sku_id))
+            _add_bill(basket, sku, quantity, amounts.get(sku_id), book)
             continue
         unit, list_price = price
-        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, sku.pool_id, QUANTITY_MAX))
+        found = in_force(book, sku, currency, now_ms)
+        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, sku.pool_id, QUANTITY_MAX, found))
     if unsold:
         raise CurrencyNotSold(sku_ids=unsold, currency=currency)
 
 
-def _add_bill(basket: Basket, sku: Sku, quantity: int, given: CartLine | None) -> None:
+def _add_bill(basket: Basket, sku: Sku, quantity: int, given: CartLine | None, book: PriceBook) -> None:
     """The line as the rules see it: without what is kept from them. Raises BillAmountInvalid."""
     amount_minor = None if given is None else given.amount_minor
     if given is None or amount_minor is None or sku.item_type != BILL:
@@ -118,7 +123,8 @@ def _add_bill(basket: Basket, sku: Sku, quantity: int, given: CartLine | None) -
         raise BillAmountInvalid("one bill, and at most all of it undiscounted", sku_ids=[sku.sku_id])
     rest_minor = amount_minor - given.undiscounted_minor
     basket.bills[len(basket.lines)] = given.undiscounted_minor
-    basket.lines.append(Line(sku, 1, rest_minor, rest_minor, rest_minor, sku.pool_id, 1))
+    found = in_force(book, sku, basket.currency, basket.now_ms)
+    basket.lines.append(Line(sku, 1, rest_minor, rest_minor, rest_minor, sku.pool_id, 1, found))
 
 
 def _convert(sku: Sku, base: str, basket: Basket, book: PriceBook) -> tuple[int, int] | None:
@@ -147,7 +153,9 @@ def _give_member_prices(basket: Basket, book: PriceBook, buyer_tags: frozenset[s
         line.goods_minor = line.unit_price_minor * line.quantity
 
 
-def _flash_lines(quantities: dict[str, int], currency: str, book: PriceBook, sale: FlashSale) -> list[Line]:
+def _flash_lines(
+    quantities: dict[str, int], currency: str, now_ms: int, book: PriceBook, sale: FlashSale
+) -> list[Line]:
     lines = []
     for sku_id, quantity in quantities.items():
         sku = book.skus.get(sku_id)
@@ -164,5 +172,6 @@ def _flash_lines(quantities: dict[str, int], currency: str, book: PriceBook, sal
         list_price = max(item.price_minor, sku.prices.get(currency, (0, 0))[1])
         limit = min(item.quantity, item.per_buyer_max or item.quantity)
         unit = item.price_minor
-        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, item.pool_id, limit))
+        found = in_force(book, sku, currency, now_ms)
+        lines.append(Line(sku, quantity, unit, list_price, unit * quantity, item.pool_id, limit, found))
     return lines

@@ -82,3 +82,13 @@ def one_line(effect: Any) -> OneLineFunction | None:
     """None: there is no short way."""
     maker = ONE_LINE.get(type(effect))
     return None if maker is None else maker(effect)
+
+
+def counts_no_units(effect: Any) -> bool:
+    """Whether only money counts: then it lowers the sum of several lines as it lowers one."""
+    match effect:
+        case PercentOff() | AmountOff(per="order"):
+            return True
+        case Tiers():
+            return effect.tiers[0].min_amount_minor is not None
+    return False

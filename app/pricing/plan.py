@@ -15,7 +15,6 @@ from app.pricing.audience import NotFor
 from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer, BuyerCoupon
 from app.pricing.documents import AddonPrice
-from app.pricing.in_force import in_force
 from app.pricing.limits import allowance
 from app.pricing.lines import Basket
 from app.pricing.rules import NEVER_MS, Rule
@@ -29,12 +28,12 @@ _by_order = attrgetter("order")
 _by_lane = attrgetter("rule.lane")
 
 
-def promotion_entries(basket: Basket, book: PriceBook) -> list[Entry]:
+def promotion_entries(basket: Basket) -> list[Entry]:
     """The promotions in their window with a line in scope, in the order of application."""
-    lines, currency, now_ms = basket.lines, basket.currency, basket.now_ms
+    lines = basket.lines
     indexes_by_rule: dict[Rule, list[int]] = {}
     for index in basket.tie_order:
-        for rule in in_force(book, lines[index].sku, currency, now_ms).rules:
+        for rule in lines[index].in_force.rules:
             if rule in indexes_by_rule:
                 indexes_by_rule[rule].append(index)
             else:

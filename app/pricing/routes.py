@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.bootstrap import Services
-from app.coupons.known_codes import codes_of_cart
+from app.coupons.known_codes import NO_CODES, codes_of_cart
 from app.lib.hot import HotRequest, HotRoute
 from app.lib.idempotency import Answer
 from app.pricing.cart import choose_for_cart, price_cart
@@ -24,7 +24,9 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
     # Once, also where the cart is priced twice: a code that nobody knows costs a call.
-    codes = await codes_of_cart(services, buyer_id, request.body, request.client)
+    codes = NO_CODES
+    if request.body.coupon_codes:
+        codes = await codes_of_cart(services, buyer_id, request.body, request.client)
     priced = await price_cart(services, buyer_id, request.body, request.channel, codes)
     if services.hints.unknown:  # nobody has asked for some of these pools before
         await services.hints.learn()

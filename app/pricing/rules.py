@@ -29,7 +29,7 @@ from app.pricing.documents import (
 )
 from app.pricing.lanes import LANES
 from app.pricing.limits import UseLimits, use_limits
-from app.pricing.one_line import OneLineFunction, one_line
+from app.pricing.one_line import OneLineFunction, counts_no_units, one_line
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -96,6 +96,8 @@ class Rule(Struct, frozen=True, gc=False, eq=False):
     max_quantity: int | None
     # how it lowers a single line, where there is a short way (one_line.py)
     lowers_one: OneLineFunction | None = None
+    # how it lowers several lines by what their sum comes to, where nothing else of them counts
+    lowers_sum: OneLineFunction | None = None
     # of a promotion: it minds no other rule, but for what those before it have left
     is_plain: bool = False
     # it names an amount and no currency: that of the shop, whose goods it lowers in no other
@@ -168,6 +170,9 @@ def _shared(
             min_quantity = max(min_quantity, units)
         case AddonPrice():
             max_quantity = max_quantity or 1
+    lowers_one = one_line(effect) if max_quantity is None and aim is None else None
+    on_list_price = condition.base == "list"
+    sums_up = counts_no_units(effect) and not min_quantity and not on_list_price
     return {
         "shop_id": shop_id,
         "reach": reach,
@@ -175,11 +180,12 @@ def _shared(
         "currencies": frozenset(condition.currencies),
         "min_amount_minor": min_amount_minor,
         "min_quantity": min_quantity,
-        "on_list_price": condition.base == "list",
+        "on_list_price": on_list_price,
         "effect": effect,
         "max_discount_minor": limits.max_discount_minor,
         "max_quantity": max_quantity,
-        "lowers_one": one_line(effect) if max_quantity is None and aim is None else None,
+        "lowers_one": lowers_one,
+        "lowers_sum": lowers_one if sums_up else None,
         "use_limits": use_limits(limits),
         "audience": audience(condition),
         "home_only": not condition.currencies and names_amount((condition, effect, limits)),

@@ -168,6 +168,7 @@ def _priced_line(line: Line, left_minor: int, hints: Hints | None) -> PricedLine
         quantity <= max_quantity,
         max_quantity,
         [],
+        activities=line.in_force.activities,
     )
     return PricedLine(sku, line.pool_id, summary, discount_minor, [])
 

@@ -256,6 +256,8 @@ def _apply(
     lines: Sequence[Line],
 ) -> Outcome:
     rule = entry.rule
+    if rule.lowers_sum is not None:
+        return _lower_sum(entry, rule.lowers_sum, indexes, left)
     scope = in_scope(rule, lines, indexes, left)
     if rule.min_amount_minor or rule.min_quantity:
         missing_minor = rule.min_amount_minor - sum(scope.base)
@@ -275,6 +277,25 @@ def _apply(
         amounts = split_pro_rata(total_minor, amounts)
     if total_minor == 0:
         return Miss(entry, "gave_nothing")
+    return Step(entry, indexes, amounts, total_minor)
+
+
+def _lower_sum(
+    entry: Entry, lowers: OneLineFunction, indexes: Sequence[int], left: Sequence[int]
+) -> Step | Miss:
+    """Several lines as if they were one, whose discount is then split by what is left of each."""
+    rule = entry.rule
+    parts = [left[index] for index in indexes]
+    whole_minor = sum(parts)
+    if whole_minor < rule.min_amount_minor:
+        return _minimum_not_met(entry, rule.min_amount_minor - whole_minor, 0)
+    total_minor = lowers(0, whole_minor, whole_minor)  # it counts no units
+    if total_minor == 0:
+        return Miss(entry, "gave_nothing")
+    amounts = split_pro_rata(total_minor, parts)
+    most_minor = rule.max_discount_minor
+    if most_minor is not None and total_minor > most_minor:
+        return Step(entry, indexes, split_pro_rata(most_minor, amounts), most_minor)
     return Step(entry, indexes, amounts, total_minor)
 
 

@@ -455,6 +455,6 @@ def test_the_quote_ends_when_it_was_said_to() -> None:
 def test_a_rule_that_frees_freight_notes_its_lines_and_lowers_no_price() -> None:
     lines = book(sku("a", 100), sku("b", 100), promotion("p", {"kind": "free_freight"}))
     basket = resolve(cart({"a": 1, "b": 1}), lines, NOW_MS)
-    walk = walk_on(start(basket.lines), promotion_entries(basket, lines), basket.lines)
+    walk = walk_on(start(basket.lines), promotion_entries(basket), basket.lines)
     assert [(freed.entry.rule_id, freed.indexes) for freed in walk.freed] == [("p", [0, 1])]
     assert (walk.left, walk.steps, walk.misses) == ([100, 100], [], [])
