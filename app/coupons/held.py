@@ -31,7 +31,7 @@ MARK_TTL_S = 15
 MARKS_AT_A_TIME = 500
 # A screen shows no more; the ones that can be used come first.
 COUPONS_OF_BUYER_MAX = 200
-# Fewer than wait in a rush, so that one batch is priced while Redis reads the next; smaller ones cost more calls.
+# Fewer than wait in a rush: one batch is priced while Redis reads the next. Smaller ones are more calls.
 BATCH_SIZE_MAX = 128
 LANES_MAX = 2
 BACKLOG_MAX = 8_192

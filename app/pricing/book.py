@@ -43,7 +43,7 @@ class InForce(Struct, frozen=True, gc=False, eq=False):
     until_ms: int
     # in the order of application
     rules: list[Rule]
-    # these, and sales; shared by all summaries
+    # the rules as a summary names them, then sales; the same list in every summary
     activities: list[Activity]
 
 

@@ -1,4 +1,4 @@
-"""The lines of a cart with their SKUs and prices, before any discount.
+"""The lines of a cart with their SKUs, their prices before any discount, and what is in force for them.
 
 Enters the request, leaves a `Basket`: one `Line` per SKU, in the order in which the cart first names it.
 Raises SkuNotFound, CurrencyNotSold or ActivityNotOpen; nothing that the client sent is used as a price.

@@ -1,7 +1,9 @@
 """The usual effects on a single line: the same as effects.py gives, in a third of its steps.
 
-Of a long list of rules most meet one line of a cart, and there is nothing to split. A property test compares
-both ways (tests/pricing/test_one_line.py); what is not here, or lowers only some units, goes the general way.
+Of a long list of rules most meet one line of a cart, and there is nothing to split. Enters an effect, once,
+when its rule is made; leaves the function that lowers a line by it. Where only money counts the same function
+lowers several lines by their sum, which the walk then splits. Property tests compare with the general way
+(tests/pricing/test_one_line.py), which all else goes, as does a rule that lowers only some units.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class QuotedLine(Struct, frozen=True, gc=False, array_like=True):
     list_price_minor: int
     freight_minor: int
     tax_minor: int
+    # places are those in the quote's `applied`
     given: list[Part]
     tax_included_minor: int = 0
     undiscounted_minor: int = 0
@@ -60,7 +61,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
     payable_minor: int
     points_used: int
     points_earned: int
-    # each rule that gave something to the cart: the fields of its `Discount`
+    # each rule that applied to the cart: the fields of its `Discount`
     applied: list[tuple[str, str, str, int, int]]
     lines: list[QuotedLine]
     # where it was to go, if that mattered
@@ -116,6 +117,7 @@ class Quote(Struct, frozen=True, gc=False, array_like=True):
         return self.buyer_id in whose and self.cart == cart_content(cart)
 
     def discounts(self, line: QuotedLine) -> list[Discount]:
+        """The rule's kind, id and name with what it gave to this line."""
         return [Discount(*self.applied[place][:3], *amounts) for place, *amounts in line.given]
 
 

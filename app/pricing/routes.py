@@ -23,9 +23,8 @@ async def cal_price(services: Services, request: HotRequest[CartRequest]) -> Ans
     """
     caller = request.caller
     buyer_id = caller.sub if caller is not None and caller.role == "buyer" else None
-    # Once, also where the cart is priced twice: a code that nobody knows costs a call.
     codes = NO_CODES
-    if request.body.coupon_codes:
+    if request.body.coupon_codes:  # once for both prices: a code that nobody knows costs a call
         codes = await codes_of_cart(services, buyer_id, request.body, request.client)
     priced = await price_cart(services, buyer_id, request.body, request.channel, codes)
     if services.hints.unknown:  # nobody has asked for some of these pools before

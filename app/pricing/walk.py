@@ -121,7 +121,7 @@ def walk_on(walk: Walk, entries: Sequence[Entry], lines: Sequence[Line]) -> Walk
     for entry in entries:
         rule = entry.rule
         if not rule.is_plain or closed is not None or entry.allowance is not None or entry.chosen:
-            if rule.exclusive and closed is None:
+            if rule.exclusive and closed is None:  # nobody has asked so far what the others have lowered
                 closed = _closed_by(steps[began:])
             _take_turn(walk, entry, lines, closed, categories)
             continue

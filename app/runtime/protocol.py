@@ -155,6 +155,7 @@ class BoundedHead(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
 
     def _unset_keepalive_if_required(self) -> None:
+        """Asked by uvicorn when a connection is lost."""
         self.idle_since = None
 
     def _end_if_idle(self) -> None:
@@ -228,7 +229,7 @@ class HotLane(BoundedHead):
         head = self.url, self.headers
         super().on_message_begin()
         self.url, self.headers = head
-        self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.expect_100_continue = (b"expect", b"100-continue") in [(n, v.lower()) for n, v in self.headers]
         self.scope["headers"] = self.headers
         super()._begin_call()
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from app.flash_sales.snapshot import FlashItem
+from app.pricing.book import PriceBook
 from app.pricing.buyer import Buyer
 from app.pricing.engine import choose_coupons, price
 from app.pricing.schemas import CartRequest, Choice
@@ -260,3 +262,25 @@ def test_activities_come_and_go_with_their_windows() -> None:
 def test_a_line_in_no_activity_says_nothing_of_them() -> None:
     (line,) = priced(book(sku("a", 100)), {"a": 1}).lines
     assert b"activities" not in msgspec.json.encode(line.summary)
+
+
+def test_a_sale_that_opens_is_an_activity_at_once() -> None:
+    before = book(sku("a", 100), promotion("p", off(1)))
+    assert on(before, "CNY") == ["p"]
+    after = before.with_flash_sales([flash_sale("noon", {"a": flash_item()})])
+    assert on(after, "CNY") == ["p", "noon"]
+
+
+def test_what_is_in_force_is_so_in_a_currency() -> None:
+    in_cny = promotion("cny", off(1), condition={"currencies": ["CNY"]})
+    in_usd = promotion("usd", off(1), condition={"currencies": ["USD"]})
+    both = replace(sku("a", 100), prices={"CNY": (100, 100), "USD": (20, 20)})
+    rules = book(both, in_cny, in_usd)
+    assert [on(rules, "CNY"), on(rules, "USD"), on(rules, "CNY")] == [["cny"], ["usd"], ["cny"]]
+    assert discounts(priced(rules, {"a": 1}, currency="USD")) == {"a": 1}
+
+
+def on(rules: PriceBook, currency: str) -> list[str]:
+    """What the SKU is in."""
+    (line,) = price(cart({"a": 1}, currency), rules, Buyer(), NOW_MS).lines
+    return [each.activity_id for each in line.summary.activities]
