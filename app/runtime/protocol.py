@@ -13,8 +13,10 @@ import asyncio
 from typing import Any
 
 import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from app.lib.hot import BODY_BYTES_MAX, Front, Headers, HotRoute
 
@@ -205,11 +207,16 @@ class HotLane(BoundedHead):
     cycle: RequestResponseCycle | HotCall  # type: ignore[assignment]
     flow: FlowControl
 
-    # Narrower than asyncio's BaseTransport, as above.
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         assert isinstance(self.app, Front)
         self.front = self.app
-        super().connection_made(transport)
 
     def on_message_begin(self) -> None:
         """ASGI's scope, which uvicorn makes here, waits until somebody needs it."""
